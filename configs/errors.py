@@ -1,0 +1,42 @@
+"""The errors that a user can cause or mend, one class per exit code.
+
+    StrainwatchError
+    ├── FileRefused     3  a file could not be read at all, or --strict refused it: nothing came in
+    ├── NotReady        5  the store lacks what the command needs (no data, no model, unknown athlete)
+    ├── StoreBusy       6  another process holds the store
+    ├── ConfigError     7  a file in configs/ is wrong
+    └── IntegrityError  8  a self-check failed (replay, additivity): nothing was written
+
+Exit code 4 (some rows quarantined, the rest came in) is an outcome and not an error; 1 is a defect of
+Strainwatch itself and 2 a wrong command line.
+"""
+
+from __future__ import annotations
+
+ROWS_QUARANTINED = 4
+
+
+class StrainwatchError(Exception):
+    """Base of every error that ends with a message and an exit code instead of a traceback."""
+
+    exit_code = 1
+
+
+class FileRefused(StrainwatchError):
+    exit_code = 3
+
+
+class NotReady(StrainwatchError):
+    exit_code = 5
+
+
+class StoreBusy(StrainwatchError):
+    exit_code = 6
+
+
+class ConfigError(StrainwatchError):
+    exit_code = 7
+
+
+class IntegrityError(StrainwatchError):
+    exit_code = 8

@@ -1,0 +1,103 @@
+"""What is predicted and for whom: which injuries count, over which horizons, at which hour."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from datetime import time
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import pandas as pd
+
+from configs import load, reject_unknown
+from configs.errors import ConfigError
+from features.tables import TABLES
+
+
+@dataclass(frozen=True)
+class Target:
+    """The settings of configs/target.toml, carried by every bundle so that scoring never reads configs.
+
+    An injury counts if it meets any of `includes` and none of `excludes`; each of those maps a column of `injuries` to
+    the values that it may have. `report_gap_days` and `onset_lag_days` turn daily self-reports into onsets.
+    """
+
+    name: str
+    horizons_days: tuple[int, ...]
+    prediction_time: str
+    time_zone: str
+    includes: tuple[Mapping[str, tuple[str, ...]], ...]
+    excludes: tuple[Mapping[str, tuple[str, ...]], ...]
+    report_gap_days: int
+    onset_lag_days: int
+    silent_days: int
+
+    def as_of(self, dates: pd.DatetimeIndex) -> pd.DatetimeIndex:
+        """The UTC instants of the prediction hour on local days `dates`."""
+        at = time.fromisoformat(self.prediction_time)
+        local = dates + pd.Timedelta(hours=at.hour, minutes=at.minute)
+        zoned = local.tz_localize(ZoneInfo(self.time_zone), ambiguous=False, nonexistent="shift_forward")
+        return zoned.tz_convert("UTC").as_unit("us")
+
+    def local_day(self, instant: pd.Timestamp) -> pd.Timestamp:
+        """The squad's local day at a UTC instant (midnight, naive)."""
+        return instant.tz_convert(ZoneInfo(self.time_zone)).tz_localize(None).normalize().as_unit("us")
+
+    def counts(self, injuries: pd.DataFrame) -> pd.Series:
+        """True for each row of `injuries` that is a target injury; a missing value equals "unknown"."""
+        included = pd.Series(False, index=injuries.index)
+        for rule in self.includes:
+            included |= _meets(injuries, rule)
+        for rule in self.excludes:
+            included &= ~_meets(injuries, rule)
+        return included
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def _meets(injuries: pd.DataFrame, rule: Mapping[str, tuple[str, ...]]) -> pd.Series:
+    met = pd.Series(True, index=injuries.index)
+    for column, values in rule.items():
+        met &= injuries[column].fillna("unknown").isin(list(values)).astype(bool)
+    return met
+
+
+def from_json(content: Mapping[str, Any]) -> Target:
+    """The target that `Target.as_json` wrote."""
+    rules = {
+        key: tuple({column: tuple(values) for column, values in rule.items()} for rule in content[key])
+        for key in ("includes", "excludes")
+    }
+    return Target(**{**content, **rules, "horizons_days": tuple(content["horizons_days"])})
+
+
+def load_target(folder: Path | None = None) -> Target:
+    """The target of configs/target.toml. Raises ConfigError that names the wrong entry and the valid ones."""
+    content = load("target.toml", folder)
+    reject_unknown(content, {field.name for field in fields(Target)}, "target.toml")
+    missing = sorted({field.name for field in fields(Target)} - set(content))
+    if missing:
+        raise ConfigError(f"target.toml: missing {', '.join(missing)}.")
+    _check(content)
+    return from_json(content)
+
+
+def _check(content: Mapping[str, Any]) -> None:
+    injuries = TABLES["injuries"]
+    for rule in (*content["includes"], *content["excludes"]):
+        reject_unknown(dict(rule), set(injuries.names), "target.toml, includes or excludes")
+        for column, values in rule.items():
+            choices = injuries.column(column).choices
+            if choices:
+                reject_unknown(dict.fromkeys(values), {*choices, "unknown"}, f"target.toml, {column}")
+    horizons = list(content["horizons_days"])
+    if not horizons or horizons != sorted(set(horizons)) or horizons[0] < 1:
+        raise ConfigError(f"target.toml: horizons_days must rise from 1 day on, found {horizons}.")
+    try:
+        ZoneInfo(content["time_zone"])
+        time.fromisoformat(content["prediction_time"])
+    except (ZoneInfoNotFoundError, ValueError) as error:
+        raise ConfigError(f"target.toml: time_zone or prediction_time: {error}") from error
