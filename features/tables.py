@@ -1,8 +1,9 @@
 """The data contracts: every table and column that Strainwatch reads, declared once.
 
-A declaration gives type, unit, plausible range, choices and meaning. `validate` checks against it, docs/data-contracts.md
-is printed from it, and the simulator draws within it. Times are UTC; `date` is the athlete's local day.
-Plausibility limits are engineering judgement (a value outside is quarantined, not believed); they are no clinical thresholds.
+A declaration gives type, unit, plausible range, choices and meaning. `validate` checks against it,
+docs/data-contracts.md is printed from it, and the simulator draws within it. Times are UTC; `date` is the athlete's
+local day. Plausibility limits are engineering judgement (a value outside is quarantined, not believed); they are no
+clinical thresholds.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+import pandas as pd
+
 Kind = Literal["id", "text", "choice", "flag", "date", "time", "number"]
 
 
@@ -18,8 +21,8 @@ Kind = Literal["id", "text", "choice", "flag", "date", "time", "number"]
 class Column:
     """One column of a contract table.
 
-    `typical` bounds the median of a file's non-zero values: a median outside tells of a wrong unit although each value
-    lies within `low` and `high`. `low_high_by` overrides the range by the value of another column.
+    `typical` bounds the median of a file's non-zero values: a median outside tells of a wrong unit although each
+    value lies within `low` and `high`.
     """
 
     name: str
@@ -31,11 +34,15 @@ class Column:
     required: bool = False
     choices: tuple[str, ...] = ()
     typical: tuple[float, float] | None = None
+    may_lie_ahead: bool = False
+    """A date that may lie in the future."""
+    comparable_by: str = ""
+    """Rows may be added up only where this other column agrees (devices count from different speeds)."""
 
 
 @dataclass(frozen=True)
 class Table:
-    """One contract table. `key` identifies a row; a later row with the same key supersedes the earlier one."""
+    """One contract table. `key` identifies a row; a later row of the same key supersedes the earlier one."""
 
     name: str
     meaning: str
@@ -43,6 +50,8 @@ class Table:
     columns: tuple[Column, ...]
     one_of: tuple[str, ...] = field(default=())
     """At least one of these columns must hold a value in each row."""
+    not_above: tuple[tuple[str, str], ...] = field(default=())
+    """Pairs of columns whose first may not exceed the second: a part and its whole, a start and its end."""
 
     def column(self, name: str) -> Column:
         return next(column for column in self.columns if column.name == name)
@@ -50,6 +59,11 @@ class Table:
     @property
     def names(self) -> tuple[str, ...]:
         return tuple(column.name for column in self.columns)
+
+    @property
+    def day_column(self) -> str | None:
+        """The column with the day that a row is about; None where rows are about no day in particular."""
+        return next((name for name in ("date", "first_date") if name in self.names), None)
 
 
 def _id(name: str, meaning: str) -> Column:
@@ -72,6 +86,13 @@ def _choice(name: str, choices: tuple[str, ...], meaning: str, required: bool = 
     return Column(name, "choice", meaning, choices=choices, required=required)
 
 
+def _above(speed: str, high: float, typical: tuple[float, float]) -> Column:
+    threshold = f"{speed}_threshold_m_s"
+    meaning = f"Distance above `{threshold}`."
+    name = f"{speed}_distance_m"
+    return Column(name, "number", meaning, "m", 0, high, typical=typical, comparable_by=threshold)
+
+
 def _score(name: str, meaning: str) -> Column:
     return _number(name, "0-10", 0, 10, meaning)
 
@@ -87,7 +108,8 @@ BODY_AREAS = (
     "lumbosacral", "abdomen", "hip_groin", "thigh", "knee", "lower_leg", "ankle", "foot", "unknown",
 )  # fmt: skip
 TISSUES = (
-    "muscle", "tendon", "ligament", "bone", "cartilage", "nerve", "skin", "brain", "vessel", "joint", "other", "unknown",
+    "muscle", "tendon", "ligament", "bone", "cartilage", "nerve", "skin", "brain", "vessel", "joint", "other",
+    "unknown",
 )  # fmt: skip
 
 SCREENING_TESTS: Mapping[str, tuple[str, float, float]] = {
@@ -138,8 +160,9 @@ _ALL = (
             _choice("sex", ("female", "male"), "Sex category that the athlete competes in."),
             _choice("dominant_leg", ("left", "right", "both"), "Kicking or take-off leg."),
             Column("position", "text", "Playing position or event."),
-            Column("left_date", "date", "Last day with the squad; empty while a member."),
+            Column("left_date", "date", "Last day with the squad; empty while a member.", may_lie_ahead=True),
         ),
+        not_above=(("birth_date", "left_date"),),
     ),
     Table(
         "sessions",
@@ -150,25 +173,26 @@ _ALL = (
             ATHLETE,
             DATE,
             KNOWN_AT,
-            _choice("kind", ("training", "match", "rehabilitation", "unspecified"), "What kind of session.", True),
+            _choice("kind", ("training", "match", "rehabilitation", "unspecified"), "Kind of session.", True),
             _number("duration_min", "min", 0, 400, "Duration.", (10, 240)),
             _number("rpe", "0-10", 0, 10, "Session rating of perceived exertion, CR-10."),
             _number("load_au", "AU", 0, 4000, "Session-RPE load: rating times minutes.", (30, 2500)),
             _number("distance_m", "m", 0, 60000, "Total distance.", (500, 30000)),
-            _number("high_speed_distance_m", "m", 0, 15000, "Distance above `high_speed_threshold_m_s`.", (15, 8000)),
+            _above("high_speed", 15000, (15, 8000)),
             _number("high_speed_threshold_m_s", "m/s", 3.5, 8.5, "Threshold of the high-speed distance."),
-            _number("sprint_distance_m", "m", 0, 6000, "Distance above `sprint_threshold_m_s`.", (3, 3000)),
+            _above("sprint", 6000, (3, 3000)),
             _number("sprint_threshold_m_s", "m/s", 5, 9.5, "Threshold of the sprint distance."),
             _number("sprint_count", "count", 0, 300, "Efforts above the sprint threshold."),
             _number("max_speed_m_s", "m/s", 0, 12.5, "Highest speed of the session.", (2.5, 12)),
-            _number("acceleration_count", "count", 0, 1000, "Efforts above the device's acceleration threshold."),
-            _number("deceleration_count", "count", 0, 1000, "Efforts below the device's deceleration threshold."),
+            _number("acceleration_count", "count", 0, 1000, "Efforts above the device's threshold."),
+            _number("deceleration_count", "count", 0, 1000, "Braking efforts beyond the device's threshold."),
             _number("player_load_au", "AU", 0, 4000, "Accelerometer load as the device defines it."),
             _number("masked_load_1", "masked", 0, 1e6, "First load metric of a source that hides its units."),
             _number("masked_load_2", "masked", 0, 1e6, "Second load metric of such a source."),
             _number("masked_load_3", "masked", 0, 1e6, "Third load metric of such a source."),
         ),
         one_of=("duration_min", "load_au", "distance_m", "masked_load_1"),
+        not_above=(("high_speed_distance_m", "distance_m"), ("sprint_distance_m", "distance_m")),
     ),
     Table(
         "strength_tests",
@@ -197,7 +221,7 @@ _ALL = (
             ATHLETE,
             DATE,
             KNOWN_AT,
-            _choice("test", tuple(SCREENING_TESTS), "Which test; it settles unit and range of the value.", True),
+            _choice("test", tuple(SCREENING_TESTS), "Which test; it settles unit and range of `value`.", True),
             LIMB,
             _number("value", "by test", -1e6, 1e6, "Result in the unit of the test.", required=True),
         ),
@@ -293,7 +317,7 @@ _ALL = (
     ),
     Table(
         "coverage",
-        "When a source was in use for an athlete: inside, no row means rest (or not filled in); outside, nothing is known.",
+        "When a source was in use for an athlete: no row inside means rest or not filled in.",
         ("athlete_id", "table", "source", "first_date", "last_date"),
         (
             ATHLETE,
@@ -303,7 +327,46 @@ _ALL = (
             Column("last_date", "date", "Last day in use, as far as the file tells.", required=True),
             KNOWN_AT,
         ),
+        not_above=(("first_date", "last_date"),),
     ),
 )  # fmt: skip
 
 TABLES: Mapping[str, Table] = {table.name: table for table in _ALL}
+
+Tables = Mapping[str, pd.DataFrame]
+"""Every contract table by name, each with its columns and `superseded_at`."""
+
+SUPERSEDED_AT = "superseded_at"
+
+DTYPES: Mapping[Kind, str] = {
+    "id": "str",
+    "text": "str",
+    "choice": "str",
+    "flag": "boolean",
+    "number": "float64",
+    "date": "datetime64[us]",
+    "time": "datetime64[us, UTC]",
+}
+"""The pandas type of each kind of column."""
+
+
+def as_contract(frame: pd.DataFrame, name: str) -> pd.DataFrame:
+    """`frame` with the columns, order and types of the contract; columns that it lacks come out empty.
+
+    `superseded_at` is kept where `frame` has it. Raises where a value cannot take its type: use `validate` on
+    foreign data.
+    """
+    dtypes = {column.name: DTYPES[column.kind] for column in TABLES[name].columns}
+    if SUPERSEDED_AT in frame:
+        dtypes[SUPERSEDED_AT] = DTYPES["time"]
+    return frame.reindex(columns=list(dtypes)).astype(dtypes)
+
+
+def empty_table(name: str) -> pd.DataFrame:
+    """The contract table without rows, `superseded_at` included."""
+    return as_contract(pd.DataFrame({SUPERSEDED_AT: []}), name)
+
+
+def empty_tables() -> dict[str, pd.DataFrame]:
+    """Every contract table without rows."""
+    return {name: empty_table(name) for name in TABLES}
