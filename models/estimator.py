@@ -1,18 +1,46 @@
-"""Boosted trees bagged over athletes, their calibration, and predictions that agree across horizons."""
+"""Boosted trees bagged over athletes, their calibration, and predictions that agree across horizons.
+
+Three scales, all log-odds: a member's raw score, the bag's mean raw score, and the calibrated score,
+which is the one that users see.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.optimize import minimize
+
+import configs
+from configs.errors import ConfigError, IntegrityError, NotReady
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 CalibrationKind = Literal["platt", "beta"]
+
+INTERVAL_PERCENTILES = (5.0, 95.0)
+MOST_DRAWS = 100
+STEEPEST_SLOPE = 10.0
+"""Where few events happen to be ranked perfectly the best slope is infinite; this bounds it (assumption)."""
+
+_PREDICTION_THREADS = 2
+
+_RANGES: Mapping[str, tuple[float, float]] = {
+    "learning_rate": (1e-4, 1), "trees": (1, 10_000), "leaves": (2, 1024), "smallest_leaf_share": (0, 0.5),
+    "smallest_leaf_rows": (1, 100_000), "feature_fraction": (0.01, 1), "l2": (0, 1e6),
+    "path_smooth": (0, 1e6), "bins": (3, 255), "members": (1, 1000), "seed": (0, 2**31 - 1),
+    "threads": (1, 256), "every_days": (1, 365), "athlete_folds": (2, 100), "time_blocks": (1, 100),
+    "first_cut_share": (0.1, 0.9), "repeats": (1, 100), "evaluation_members": (1, 1000),
+    "least_athletes": (4, 10**6), "least_days": (1, 10**5), "least_event_athletes": (2, 10**6),
+    "logistic_c": (1e-9, 1e9), "resamples": (100, 100_000), "alert_budget": (1, 1000),
+    "acceptable_false_alerts": (0.1, 10_000),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -51,11 +79,49 @@ class Settings:
         return asdict(self)
 
 
+def load_settings(folder: Path | None = None) -> Settings:
+    """The shipped model.toml; values in a user's own copy replace the shipped ones, key by key."""
+    own = configs.load("model.toml", folder)
+    return settings_from_json({**configs.load("model.toml"), **own}, "model.toml")
+
+
+def settings_from_json(found: Mapping[str, Any], where: str = "settings") -> Settings:
+    """Settings from a plain mapping.
+
+    ConfigError for a key that is unknown, missing, of a wrong type or out of range.
+    """
+    known = {field.name for field in fields(Settings)}
+    configs.reject_unknown(dict(found), known, where)
+    if missing := sorted(known - set(found)):
+        raise ConfigError(f"{where}: {', '.join(missing)} missing. Add what configs/model.toml ships.")
+    checked = {
+        each.name: _checked(each.name, each.type, found[each.name], where) for each in fields(Settings)
+    }
+    return Settings(**checked)
+
+
+def _checked(name: str, kind: Any, value: Any, where: str) -> Any:
+    if name == "calibration":
+        if value not in ("platt", "beta"):
+            raise ConfigError(f'{where}: calibration = {value!r}. Give "platt" or "beta".')
+        return value
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or (kind == "int" and not isinstance(value, int)):
+        expected = "a whole number" if kind == "int" else "a number"
+        raise ConfigError(f"{where}: {name} = {value!r}. Give {expected}.")
+    low, high = _RANGES[name]
+    if not low <= value <= high:
+        raise ConfigError(f"{where}: {name} = {value}. Give a value from {low:g} to {high:g}.")
+    return value if kind == "int" else float(value)
+
+
 @dataclass(frozen=True)
 class Bag:
     """LightGBM models as text, one per bootstrap sample of athletes.
 
     A member's trees give the deviation from `base_log_odds`, the log-odds of the event rate in training.
+    Each member starts from the rate of its own sample: otherwise the members that never saw an injured
+    athlete would score that athlete low merely because their sample held fewer injuries.
     """
 
     members: tuple[str, ...]
@@ -65,21 +131,23 @@ class Bag:
 
 @dataclass(frozen=True)
 class Calibration:
-    """A monotone map from raw to calibrated log-odds.
+    """A rising map from raw to calibrated log-odds.
 
     platt: intercept + slope x raw, coefficients (intercept, slope).
-    beta: intercept + a x ln(p) - b x ln(1 - p) with p the raw probability, coefficients (intercept, a, b).
+    beta: intercept + a x ln(p) - b x ln(1 - p) with p the raw probability, coefficients (intercept, a, b);
+    Kull, Silva Filho & Flach 2017, Electron. J. Statist. 11(2).
     """
 
     kind: CalibrationKind
     coefficients: tuple[float, ...]
 
     def log_odds(self, raw: Floats) -> Floats:
-        raise NotImplementedError
+        """Calibrated log-odds of raw ones, of any shape."""
+        return np.asarray(self.coefficients[0] + _basis(raw, self.kind) @ np.array(self.coefficients[1:]))
 
     @property
     def is_constant(self) -> bool:
-        """True if the scores carried nothing: every athlete gets the base rate."""
+        """True if the out-of-bag scores carried nothing: every athlete gets the base rate."""
         return not any(self.coefficients[1:])
 
 
@@ -94,22 +162,40 @@ class HorizonModel:
 
 @dataclass(frozen=True)
 class Predicted:
-    """Predictions of all horizons: every array is (horizons, rows), horizons in ascending order."""
+    """Predictions of all horizons: every array is (horizons, rows), horizons in ascending order.
+
+    `lower` and `upper` are the 5th and 95th percentile over the bag's members. `source_horizon` is the
+    horizon in days whose model set the score: a shorter one where the own model scored lower.
+    """
 
     horizons_days: tuple[int, ...]
     log_odds: Floats
     probability: Floats
     lower: Floats
     upper: Floats
-    source_horizon: NDArray[np.int64]
+    source_horizon: Ints
 
 
-def load_settings(folder: Path | None = None) -> Settings:
-    raise NotImplementedError
+def probability(log_odds: Floats) -> Floats:
+    """Probabilities of log-odds, without overflow."""
+    return np.asarray(0.5 * (1.0 + np.tanh(0.5 * log_odds)))
 
 
-def settings_from_json(found: Mapping[str, Any], where: str = "settings") -> Settings:
-    raise NotImplementedError
+def rate_log_odds(label: Floats) -> float:
+    """Log-odds of the event rate; half an event is granted where all labels agree, to stay finite."""
+    events = min(max(float(label.sum()), 0.5), len(label) - 0.5)
+    return float(np.log(events / (len(label) - events)))
+
+
+def require_both_classes(label: Floats, what: str) -> None:
+    """Raise NotReady unless `label` holds events and non-events."""
+    events = int(np.sum(label == 1))
+    if 0 < events < len(label):
+        return
+    raise NotReady(
+        f"{what}: {events} of {len(label)} rows have an event; learning needs rows with and rows without. "
+        "Ingest injuries (and days without) of more athletes or of a longer time, or choose a wider target."
+    )
 
 
 def fit_bag(
@@ -119,15 +205,190 @@ def fit_bag(
     settings: Settings,
     monotone: Mapping[str, int],
 ) -> tuple[Bag, Floats]:
-    raise NotImplementedError
+    """A bag, and each row's mean raw log-odds over the members that never saw its athlete.
+
+    The second is NaN where every member saw the athlete. `label` is 1 or 0. `monotone` maps a feature to +1
+    (a rise never lowers the score), -1 or 0; a feature that it does not name is free.
+    """
+    require_both_classes(label, "training")
+    values, codes = features.to_numpy(dtype=np.float64), pd.factorize(np.asarray(athletes))[0]
+    names = tuple(features.columns)
+    parameters = _parameters(names, len(label), settings, monotone)
+    samples = athlete_samples(codes, label, settings.members, settings.seed)
+    members = tuple(
+        _fit_member(values, label, np.repeat(np.arange(len(label)), sample[codes]), names, each)
+        for sample, each in zip(samples, _seeded(parameters, settings), strict=True)
+    )
+    bag = Bag(members, names, rate_log_odds(label))
+    return bag, _out_of_bag(member_log_odds(bag, features), samples[:, codes] == 0)
+
+
+def _out_of_bag(scores: Floats, is_unseen: NDArray[np.bool_]) -> Floats:
+    count = is_unseen.sum(axis=0)
+    total = np.where(is_unseen, scores, 0.0).sum(axis=0)
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+
+
+def athlete_samples(codes: NDArray[Any], label: Floats, members: int, seed: int) -> Ints:
+    """How often each member's sample holds each athlete: (members, athletes), drawn with replacement.
+
+    Each sample holds an event and a non-event. Every athlete is left out by at least one member, unless the
+    others have no event (or no non-event) to learn from.
+    """
+    generator = np.random.default_rng(seed)
+    has_event, has_none = (np.bincount(codes, weights=label == value) > 0 for value in (1, 0))
+
+    def can_learn(sample: Ints) -> bool:
+        return bool(has_event[sample > 0].any() and has_none[sample > 0].any())
+
+    athletes = len(has_event)
+    each_once = np.ones(athletes, dtype=np.int64)
+    samples = np.empty((members, athletes), dtype=np.int64)
+    for member in range(members):
+        draws = (generator.multinomial(athletes, each_once / athletes) for _ in range(MOST_DRAWS))
+        samples[member] = next((draw for draw in draws if can_learn(draw)), each_once)
+    for athlete in range(athletes):
+        if (samples[:, athlete] > 0).all():
+            options = ((member, _without(samples[member], athlete, generator)) for member in range(members))
+            member, option = next((each for each in options if can_learn(each[1])), (0, samples[0]))
+            samples[member] = option
+    return samples
+
+
+def _without(sample: Ints, athlete: int, generator: np.random.Generator) -> Ints:
+    """`sample` with the athlete's copies handed to others in it, so that nobody else's absence changes."""
+    others = np.flatnonzero((sample > 0) & (np.arange(len(sample)) != athlete))
+    changed = sample.copy()
+    changed[athlete] = 0
+    if len(others):
+        changed[others] += generator.multinomial(sample[athlete], np.full(len(others), 1 / len(others)))
+    return changed
+
+
+def _parameters(
+    names: Sequence[str], rows: int, settings: Settings, monotone: Mapping[str, int]
+) -> dict[str, Any]:
+    if unknown := sorted(set(monotone) - set(names)):
+        raise ConfigError(f"monotone direction for {', '.join(unknown)}: not among the features given.")
+    return {
+        "objective": "binary",
+        "boost_from_average": False,  # see Bag: each member starts from its own sample's rate
+        "learning_rate": settings.learning_rate,
+        "num_leaves": settings.leaves,
+        "min_data_in_leaf": max(settings.smallest_leaf_rows, round(settings.smallest_leaf_share * rows)),
+        "feature_fraction": settings.feature_fraction,
+        "lambda_l2": settings.l2,
+        "path_smooth": settings.path_smooth,
+        "max_bin": settings.bins,
+        "monotone_constraints": [int(monotone.get(name, 0)) for name in names],
+        "num_iterations": settings.trees,
+        "num_threads": settings.threads,
+        "deterministic": True,
+        "force_row_wise": True,
+        "verbosity": -1,
+    }
+
+
+def _seeded(parameters: Mapping[str, Any], settings: Settings) -> list[dict[str, Any]]:
+    return [{**parameters, "seed": settings.seed + member} for member in range(settings.members)]
+
+
+def _fit_member(
+    values: Floats, label: Floats, rows: Ints, names: tuple[str, ...], parameters: dict[str, Any]
+) -> str:
+    import lightgbm  # here, so that reading a report or a help text does not wait for it
+
+    start = np.full(len(rows), rate_log_odds(label[rows]))
+    data = lightgbm.Dataset(
+        values[rows], label[rows], init_score=start, feature_name=list(names), params=parameters
+    )
+    return str(lightgbm.train(parameters, data).model_to_string())
+
+
+@lru_cache(maxsize=256)
+def _booster(text: str) -> Any:
+    import lightgbm
+
+    return lightgbm.Booster(model_str=text)
+
+
+def boosters(bag: Bag) -> tuple[Any, ...]:
+    """The members as LightGBM boosters, for checks by other libraries."""
+    return tuple(_booster(text) for text in bag.members)
+
+
+def _values(bag: Bag, features: pd.DataFrame) -> Floats:
+    """The bag's features in its order. Raises IntegrityError for one that is absent."""
+    if missing := [name for name in bag.feature_names if name not in features.columns]:
+        raise IntegrityError(
+            f"the model needs {len(missing)} features that were not built: {', '.join(missing[:5])}. "
+            "Build features with the specs of the model's own bundle."
+        )
+    return features[list(bag.feature_names)].to_numpy(dtype=np.float64)
 
 
 def member_log_odds(bag: Bag, features: pd.DataFrame) -> Floats:
-    raise NotImplementedError
+    """Raw log-odds (members, rows)."""
+    values = _values(bag, features)
+    if not len(values):
+        return np.empty((len(bag.members), 0))
+    scores = [each.predict(values, raw_score=True, num_threads=_PREDICTION_THREADS) for each in boosters(bag)]
+    return bag.base_log_odds + np.vstack(scores).astype(np.float64)
+
+
+def mean_contributions(bag: Bag, features: pd.DataFrame) -> tuple[Floats, float]:
+    """Exact TreeSHAP of the bag's mean raw log-odds: (rows, features), and the score that they start from."""
+    values = _values(bag, features)
+    if not len(values):
+        return np.empty((0, len(bag.feature_names))), bag.base_log_odds
+    total = np.zeros((len(values), len(bag.feature_names) + 1))
+    for each in boosters(bag):
+        total += each.predict(values, pred_contrib=True, num_threads=_PREDICTION_THREADS)
+    mean = total / len(bag.members)
+    return mean[:, :-1], bag.base_log_odds + float(mean[0, -1])
 
 
 def fit_calibration(raw: Floats, label: Floats, kind: CalibrationKind = "platt") -> Calibration:
-    raise NotImplementedError
+    """The calibration with the highest likelihood among those that never fall.
+
+    Rows without a raw score are left out. Where the best map would fall, or the scored rows hold no event,
+    it is constant at the rate of all rows.
+    """
+    constant = Calibration(kind, (rate_log_odds(label),) + (0.0,) * (1 if kind == "platt" else 2))
+    scored = np.isfinite(raw)
+    events = label[scored].sum()
+    if not 0 < events < scored.sum():
+        return constant
+    columns = _basis(raw[scored], kind)
+    spread = columns.std(axis=0)
+    if not (spread > 1e-9).all():
+        return constant
+    fitted = _rising_logistic(columns, label[scored], spread)
+    return Calibration(kind, fitted) if any(fitted[1:]) else constant
+
+
+def _basis(raw: Floats, kind: CalibrationKind) -> Floats:
+    """The columns that a calibration weighs, on a new last axis; each rises with the raw log-odds."""
+    columns = (raw,) if kind == "platt" else (-np.logaddexp(0.0, -raw), np.logaddexp(0.0, raw))
+    return np.stack(columns, axis=-1)
+
+
+def _rising_logistic(columns: Floats, label: Floats, spread: Floats) -> tuple[float, ...]:
+    """Intercept and slopes of a logistic regression with slopes from 0 to STEEPEST_SLOPE."""
+    centre = columns.mean(axis=0)
+    scaled = np.column_stack([np.ones(len(label)), (columns - centre) / spread])
+
+    def loss(weights: Floats) -> tuple[float, Floats]:
+        score = scaled @ weights
+        gradient = scaled.T @ (probability(score) - label)
+        return float((np.logaddexp(0.0, score) - label * score).sum()), gradient
+
+    start = np.array([rate_log_odds(label), *np.zeros(len(spread))])
+    bounds = [(None, None), *((0.0, STEEPEST_SLOPE * width) for width in spread)]
+    stop = {"ftol": 1e-14, "gtol": 1e-8}
+    best = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options=stop).x
+    slopes = best[1:] / spread
+    return (float(best[0] - slopes @ centre), *(float(slope) for slope in slopes))
 
 
 def fit_horizons(
@@ -137,8 +398,65 @@ def fit_horizons(
     settings: Settings,
     monotone: Mapping[str, int],
 ) -> tuple[HorizonModel, ...]:
-    raise NotImplementedError
+    """One calibrated bag per column of `labels` (the horizon in days), ascending.
+
+    Censored rows (NaN) are left out. Neighbouring days say almost the same: see `splits.thin`.
+    """
+    horizons = sorted(int(column) for column in labels.columns)
+    values = {horizon: labels[str(horizon)].to_numpy(dtype=np.float64) for horizon in horizons}
+    return tuple(
+        _fit_horizon(horizon, features, values[horizon], athletes, settings, monotone) for horizon in horizons
+    )
 
 
-def predict(models: tuple[HorizonModel, ...], features: pd.DataFrame) -> Predicted:
-    raise NotImplementedError
+def _fit_horizon(
+    horizon_days: int,
+    features: pd.DataFrame,
+    label: Floats,
+    athletes: NDArray[Any],
+    settings: Settings,
+    monotone: Mapping[str, int],
+) -> HorizonModel:
+    rows = np.flatnonzero(np.isfinite(label))
+    require_both_classes(label[rows], f"training the {horizon_days}-day horizon")
+    bag, raw = fit_bag(features.iloc[rows], label[rows], np.asarray(athletes)[rows], settings, monotone)
+    return HorizonModel(horizon_days, bag, fit_calibration(raw, label[rows], settings.calibration))
+
+
+def predict(models: Sequence[HorizonModel], features: pd.DataFrame) -> Predicted:
+    """Probabilities and intervals of all horizons; a longer horizon never scores lower than a shorter one."""
+    ordered = sorted(models, key=lambda model: model.horizon_days)
+    raw = [member_log_odds(model.bag, features) for model in ordered]
+    pairs = list(zip(ordered, raw, strict=True))
+    own = np.vstack([model.calibration.log_odds(scores.mean(axis=0)) for model, scores in pairs])
+    members = np.stack([_resized(model.calibration.log_odds(scores), raw) for model, scores in pairs])
+    log_odds = np.maximum.accumulate(own, axis=0)
+    chance = probability(log_odds)
+    spread = probability(np.maximum.accumulate(members, axis=0))
+    lower, upper = np.percentile(spread, INTERVAL_PERCENTILES, axis=1)
+    horizons = tuple(model.horizon_days for model in ordered)
+    # The members' maxima can all lie above the maximum of their means: the interval is widened to hold it.
+    return Predicted(
+        horizons,
+        log_odds,
+        chance,
+        np.minimum(lower, chance),
+        np.maximum(upper, chance),
+        _sources(own, horizons),
+    )
+
+
+def _resized(scores: Floats, all_scores: Sequence[Floats]) -> Floats:
+    """`scores` with members repeated in turn up to the size of the largest bag, to pair members across horizons."""
+    most = max(len(each) for each in all_scores)
+    return scores[np.arange(most) % len(scores)]
+
+
+def _sources(own: Floats, horizons_days: tuple[int, ...]) -> Ints:
+    source = np.empty(own.shape, dtype=np.int64)
+    best = own[0]
+    for position, horizon in enumerate(horizons_days):
+        is_own = own[position] >= best
+        source[position] = np.where(is_own, horizon, source[max(position - 1, 0)])
+        best = np.maximum(best, own[position])
+    return source
