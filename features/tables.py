@@ -1,16 +1,16 @@
 """The data contracts: every table and column that Strainwatch reads, declared once.
 
 A declaration gives type, unit, plausible range, choices and meaning. `validate` checks against it,
-docs/data-contracts.md is printed from it, and the simulator draws within it. Times are UTC; `date` is the athlete's
-local day. Plausibility limits are engineering judgement (a value outside is quarantined, not believed); they are no
-clinical thresholds.
+docs/data-contracts.md is printed from it, and the simulator draws within it. Times are UTC; `date` is the
+athlete's local day. Plausibility limits are engineering judgement (a value outside is quarantined, not
+believed); they are no clinical thresholds.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import pandas as pd
 
@@ -21,8 +21,8 @@ Kind = Literal["id", "text", "choice", "flag", "date", "time", "number"]
 class Column:
     """One column of a contract table.
 
-    `typical` bounds the median of a file's non-zero values: a median outside tells of a wrong unit although each
-    value lies within `low` and `high`.
+    `typical` bounds the median of a file's non-zero values: a median outside tells of a wrong unit although
+    each value lies within `low` and `high`.
     """
 
     name: str
@@ -221,7 +221,7 @@ _ALL = (
             ATHLETE,
             DATE,
             KNOWN_AT,
-            _choice("test", tuple(SCREENING_TESTS), "Which test; it settles unit and range of `value`.", True),
+            _choice("test", tuple(SCREENING_TESTS), "Which test; it settles the unit of `value`.", True),
             LIMB,
             _number("value", "by test", -1e6, 1e6, "Result in the unit of the test.", required=True),
         ),
@@ -338,7 +338,7 @@ Tables = Mapping[str, pd.DataFrame]
 
 SUPERSEDED_AT = "superseded_at"
 
-DTYPES: Mapping[Kind, str] = {
+DTYPES: Mapping[Kind, Any] = {
     "id": "str",
     "text": "str",
     "choice": "str",
