@@ -258,9 +258,10 @@ def _calibration_points(label: Floats, probability: Floats, athletes: npt.NDArra
     bin_of_row = rank * bins // label.size
     codes, names = pd.factorize(athletes)
     cell = codes * bins + bin_of_row
-    rows = np.bincount(cell, minlength=len(names) * bins).reshape(len(names), bins)
-    events = np.bincount(cell, weights=label, minlength=len(names) * bins).astype(np.float64)
-    lower, upper = _bootstrap_shares(events.reshape(rows.shape), rows)
+    shape = (len(names), bins)
+    rows = np.bincount(cell, minlength=len(names) * bins).reshape(shape)
+    events = np.bincount(cell, weights=label, minlength=len(names) * bins).astype(np.float64).reshape(shape)
+    lower, upper = _bootstrap_shares(events, rows)
     size = np.bincount(bin_of_row, minlength=bins)
     return {
         "predicted": np.bincount(bin_of_row, weights=probability, minlength=bins) / size,
@@ -316,7 +317,7 @@ def _figure(title: str, rows: _Rows, width_in: float = 7.2) -> tuple[Figure, Axe
 
 
 def _line(rows: _Rows, name: str) -> dict[str, Any]:
-    """A model's colour and dashes, the same in every figure of an evaluation; they repeat after six models."""
+    """A model's colour and dashes, alike in every figure of an evaluation; they repeat after six models."""
     colour, dashes, width = _LINES[list(rows.scores).index(name) % len(_LINES)]
     return {"color": colour, "linestyle": dashes, "linewidth": width}
 
