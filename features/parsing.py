@@ -26,7 +26,7 @@ NOT_A_FLAG = "not true or false"
 
 @dataclass(frozen=True)
 class Parsed:
-    """A column in its contract type; `faults` marks, by rule, the cells that could not take it (missing there)."""
+    """A column in its contract type; `faults` marks, by rule, the cells that could not take it."""
 
     column: pd.Series
     faults: Mapping[str, pd.Series]
