@@ -18,7 +18,9 @@ def load(name: str, folder: Path | None = None) -> dict[str, Any]:
     Raises ConfigError for a missing folder or for text that is not TOML, with the line.
     """
     if folder is not None and not folder.is_dir():
-        raise ConfigError(f"{folder}: no such folder of configs. Give a folder that exists, or leave --configs out.")
+        raise ConfigError(
+            f"{folder}: no such folder of configs. Give a folder that exists, or leave --configs out."
+        )
     own = folder / name if folder is not None else None
     path = own if own is not None and own.is_file() else SHIPPED / name
     if not path.is_file():

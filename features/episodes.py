@@ -8,10 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from features.tables import TABLES
+from features.tables import as_contract
 from features.target import Target
-
-MISSING_TIME = pd.NaT
 
 
 @dataclass
@@ -20,7 +18,7 @@ class _Episode:
 
     injury_id: str
     first: Any
-    ends: list[tuple[pd.Timestamp, pd.Timestamp]] = field(default_factory=list)
+    ends: list[tuple[Any, Any]] = field(default_factory=list)
 
 
 def with_onsets(tables: Mapping[str, pd.DataFrame], target: Target) -> dict[str, pd.DataFrame]:
@@ -32,8 +30,8 @@ def with_onsets(tables: Mapping[str, pd.DataFrame], target: Target) -> dict[str,
     supersedes the return that was foreseen.
     """
     episodes = _episodes(tables["injury_reports"], target)
-    onsets = pd.DataFrame([_onset(episode, target) for episode in episodes])
-    ends = pd.DataFrame([row for episode in episodes for row in _returns(episode, target)])
+    onsets = pd.DataFrame([_onset(episode, target) for episode in episodes], dtype=object)
+    ends = pd.DataFrame([row for episode in episodes for row in _returns(episode, target)], dtype=object)
     added = {"injuries": onsets, "returns": ends}
     return {name: _append(table, added.get(name), name) for name, table in tables.items()}
 
@@ -41,18 +39,18 @@ def with_onsets(tables: Mapping[str, pd.DataFrame], target: Target) -> dict[str,
 def _append(table: pd.DataFrame, rows: pd.DataFrame | None, name: str) -> pd.DataFrame:
     if rows is None or rows.empty:
         return table
-    columns = [*TABLES[name].names, "superseded_at"]
-    typed = rows.reindex(columns=columns).astype(table[columns].dtypes.to_dict())
-    return pd.concat([table[columns], typed], ignore_index=True) if len(table) else typed
+    typed = as_contract(rows, name)
+    return pd.concat([table[typed.columns], typed], ignore_index=True) if len(table) else typed
 
 
 def _episodes(reports: pd.DataFrame, target: Target) -> list[_Episode]:
     gap = pd.Timedelta(days=target.report_gap_days)
     ordered = reports.sort_values(["known_at", "date", "body_area", "side"], kind="stable")
-    open_by_site: dict[tuple[str, str], list[tuple[pd.Timestamp, _Episode]]] = {}
+    known_by_site: dict[tuple[Any, Any], list[tuple[Any, _Episode]]] = {}
     episodes: list[_Episode] = []
+    row: Any
     for row in ordered.itertuples(index=False):
-        seen = open_by_site.setdefault((row.athlete_id, row.body_area), [])
+        seen = known_by_site.setdefault((row.athlete_id, row.body_area), [])
         near = [(abs(row.date - date), episode) for date, episode in seen if abs(row.date - date) <= gap]
         if near:
             episode = min(near, key=lambda pair: pair[0])[1]
@@ -76,18 +74,18 @@ def _onset(episode: _Episode, target: Target) -> dict[str, Any]:
         "tissue": "unknown",
         "muscle_group": "unknown",
         "side": report.side,
-        "superseded_at": MISSING_TIME,
+        "superseded_at": pd.NaT,
     }
 
 
 def _returns(episode: _Episode, target: Target) -> list[dict[str, Any]]:
     gap = pd.Timedelta(days=target.report_gap_days)
-    rows = []
-    later = [known for _, known in episode.ends[1:]]
-    for (last, known), superseded in zip(episode.ends, [*later, MISSING_TIME], strict=True):
+    rows: list[dict[str, Any]] = []
+    later: list[Any] = [known for _, known in episode.ends[1:]]
+    for (last, known), superseded in zip(episode.ends, [*later, pd.NaT], strict=True):
         back = last + gap
         visible_from = max(known, target.as_of(pd.DatetimeIndex([back]))[0])
-        if superseded is MISSING_TIME or visible_from < superseded:
+        if pd.isna(superseded) or visible_from < superseded:
             rows.append(
                 {
                     "injury_id": episode.injury_id,

@@ -21,7 +21,8 @@ class Target:
     """The settings of configs/target.toml, carried by every bundle so that scoring never reads configs.
 
     An injury counts if it meets any of `includes` and none of `excludes`; each of those maps a column of `injuries` to
-    the values that it may have. `report_gap_days` and `onset_lag_days` turn daily self-reports into onsets.
+    the values that it may have. An athlete is not scored whose sources were all silent for more than `silent_days`, or of
+    whose usual measurements more than `abstain_share_missing` are missing. `report_gap_days` and `onset_lag_days` turn daily self-reports into onsets.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Target:
     report_gap_days: int
     onset_lag_days: int
     silent_days: int
+    abstain_share_missing: float
 
     def as_of(self, dates: pd.DatetimeIndex) -> pd.DatetimeIndex:
         """The UTC instants of the prediction hour on local days `dates`."""

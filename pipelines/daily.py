@@ -1,0 +1,114 @@
+"""What cron calls: score a moment once, keep predictions and explanations together, say what happened in one log line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+import pandas as pd
+
+from configs.errors import NotReady
+from features.target import Target
+from models.bundle import Bundle
+from models.registry import champion
+from pipelines.data import Store, read_tables
+from serving.report.settings import load_report_settings
+from serving.score import Scores, score
+from serving.store import ScoreStore
+
+Outcome = Literal["scored", "unchanged", "kept", "replaced"]
+
+
+@dataclass(frozen=True)
+class Day:
+    """One scored moment.
+
+    `outcome`: "scored" for the first time, "unchanged" since the same was stored already, "kept" the stored set although
+    today's tables would give another one, or "replaced" it. `changed` counts the athletes who would differ.
+    """
+
+    outcome: Outcome
+    as_of: pd.Timestamp
+    bundle: Bundle
+    scores: Scores
+    changed: int
+
+    @property
+    def in_sample(self) -> bool:
+        """True if the model was trained on outcomes of this day: such scores prove nothing."""
+        return bool(self.bundle.target.local_day(self.as_of) <= self.bundle.data_cut)
+
+
+def score_database(store: Store) -> ScoreStore:
+    return ScoreStore(f"sqlite:///{store.path / 'strainwatch.db'}")
+
+
+def moment(as_of: str | None, target: Target, now: datetime) -> pd.Timestamp:
+    """The instant that `as_of` names: a day stands for its prediction hour, a time is UTC unless it says otherwise.
+
+    Without one: today's prediction hour, or now if that hour has not come. Raises NotReady for a time that lies
+    ahead, ValueError for text that is no time.
+    """
+    current = pd.Timestamp(now).as_unit("us")
+    if as_of is None:
+        return min(current, target.as_of(pd.DatetimeIndex([target.local_day(current)]))[0])
+    found = pd.Timestamp(as_of)
+    if found.tzinfo is None and found == found.normalize() and len(as_of.strip()) <= len("2021-10-04"):
+        instant = target.as_of(pd.DatetimeIndex([found]))[0]
+    else:
+        instant = (found.tz_localize("UTC") if found.tzinfo is None else found.tz_convert("UTC")).as_unit("us")
+    if instant > current:
+        raise NotReady(f"--as-of {as_of} lies ahead (it is {current:%Y-%m-%d %H:%M} UTC): nobody can know that data yet.")
+    return instant
+
+
+def score_day(
+    store: Store,
+    as_of: str | None,
+    now: datetime,
+    *,
+    replace: bool = False,
+    wait_s: float = 0.0,
+    configs_folder: Path | None = None,
+) -> Day:
+    """Score everybody at one moment with the champion and store the result whole, or not at all.
+
+    A moment that was scored before by the same model stays as it was said then, unless `replace`.
+    Raises NotReady without champion or athletes, StoreBusy if another process holds the store.
+    """
+    with store.lock(wait_s):
+        bundle = champion(store.path).bundle
+        instant = moment(as_of, bundle.target, now)
+        settings = load_report_settings(configs_folder)
+        scores = score(read_tables(store), instant, bundle, settings, made_at=pd.Timestamp(now).as_unit("us"))
+        database = score_database(store)
+        try:
+            return _keep(database, Day("scored", instant, bundle, scores, 0), replace)
+        finally:
+            database.close()
+
+
+def _keep(database: ScoreStore, day: Day, replace: bool) -> Day:
+    stored = database.predictions(day.as_of)
+    said = (stored["as_of"] == day.as_of) & (stored["model_version"] == day.bundle.version)
+    if not said.any():
+        database.save(day.scores.predictions, day.scores.explanations)
+        return day
+    changed = _differing(stored[said], day.scores.predictions)
+    if changed and replace:
+        database.save(day.scores.predictions, day.scores.explanations)
+    outcome: Outcome = ("replaced" if replace else "kept") if changed else "unchanged"
+    return Day(outcome, day.as_of, day.bundle, day.scores, changed)
+
+
+def _differing(before: pd.DataFrame, now: pd.DataFrame) -> int:
+    """Athletes whose features or state differ between two sets of predictions of one moment."""
+    key = ["athlete_id", "horizon_days"]
+    compared = ["fingerprint", "abstained", "reason"]
+    left = before.set_index(key)[compared].astype(object)
+    right = now.set_index(key)[compared].astype(object)
+    left, right = left.align(right, join="outer")
+    differs = ((left != right) & ~(left.isna() & right.isna())).any(axis=1)
+    return int(differs[differs].index.get_level_values("athlete_id").nunique())

@@ -1,0 +1,42 @@
+"""One JSON line per run: which command, when, how it ended, with counts and never a measurement of a person."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+RUN_LOG = "runs.jsonl"
+
+
+def append_run(store: Path, command: str, started: datetime, exit_code: int, facts: Mapping[str, Any]) -> None:
+    """Add a line to the store's run log in one write, so that lines of two processes never mix."""
+    finished = datetime.now(UTC)
+    line = {
+        "command": command,
+        "started_at": started.isoformat(timespec="seconds"),
+        "seconds": round((finished - started).total_seconds(), 3),
+        "exit_code": exit_code,
+        **facts,
+    }
+    handle = os.open(store / RUN_LOG, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    try:
+        os.write(handle, (json.dumps(line, ensure_ascii=False) + "\n").encode())
+    finally:
+        os.close(handle)
+
+
+def last_run(store: Path) -> dict[str, Any] | None:
+    """The newest whole line of the run log; None without one."""
+    path = store / RUN_LOG
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    for line in reversed(lines):
+        try:
+            found: dict[str, Any] = json.loads(line)
+        except json.JSONDecodeError:
+            continue  # a run that was killed while writing
+        return found
+    return None

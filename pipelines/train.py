@@ -1,0 +1,400 @@
+"""From the store's tables to a registered model: training set, honest evaluation, final bag, explanations' summary, MLflow."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version as package_version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from configs.errors import NotReady
+from features.build import build_features
+from features.factors import Factor, load_factors
+from features.labels import at_risk_index, label, onsets
+from features.row_facts import prepare
+from features.specs import DerivedSpec, FeatureSpec, load_specs
+from features.specs import fingerprint as specs_fingerprint
+from features.target import Target, load_target
+from models import splits
+from models.baselines import BaselineFeatures
+from models.bundle import Bundle, summarise
+from models.estimator import HorizonModel, Settings, fit_horizons, load_settings
+from models.evaluation import MODEL, Evaluation, evaluate
+from models.explain import by_factor, contributions, shap_check
+from models.figures import evaluation_figures, importance
+from models.registry import RegisteredModel, log_training, set_alias
+from models.replay import make_replay
+from pipelines.data import Store, data_cut, fingerprint, read_tables
+
+log = logging.getLogger(__name__)
+
+Progress = Callable[[str, int, int], None]
+BASELINE_FEATURES = BaselineFeatures(age="age", history="hamstring_injuries", acwr="acwr_uncoupled")
+CHECKOUT = Path(__file__).parents[1]
+SHAP_SAMPLE = 50
+SHAP_TOLERANCE = 1e-6
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What configs say about a training; a user's folder replaces the shipped files one by one."""
+
+    specs: tuple[FeatureSpec, ...]
+    factors: Mapping[str, Factor]
+    target: Target
+    settings: Settings
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """Prediction moments at risk with features and labels, row by row, and what was left out on the way.
+
+    `specs` are those of the recipe that this data can fill; `model_features` the ones that the model may use.
+    """
+
+    tables: Mapping[str, pd.DataFrame]
+    index: pd.DataFrame
+    features: pd.DataFrame
+    labels: pd.DataFrame
+    onsets: pd.DataFrame
+    squads: Sequence[str]
+    specs: tuple[FeatureSpec, ...]
+    model_features: list[str]
+    attrition: Mapping[str, int]
+    data_cut: pd.Timestamp
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A training's outcome. `evaluation` is None where the data cannot carry one; `verdict` then says why."""
+
+    bundle: Bundle
+    registered: RegisteredModel
+    evaluation: Evaluation | None
+    verdict: tuple[str, ...]
+    training: TrainingSet
+
+
+def load_recipe(folder: Path | None = None) -> Recipe:
+    """The recipe of configs/, or of a user's folder. Raises ConfigError for anything that is wrong in it."""
+    return Recipe(load_specs(folder), load_factors(folder), load_target(folder), load_settings(folder))
+
+
+def train(
+    store: Store, recipe: Recipe, until: pd.Timestamp | None, now: datetime, progress: Progress
+) -> Trained:
+    """Fit, evaluate, register as champion. With `until`, only what was known by the end of that day is used.
+
+    Raises NotReady where the store holds too little to learn from, IntegrityError where a self-check fails.
+    """
+    training = training_set(store, recipe, until, progress)
+    evaluation, verdict = try_evaluation(training, recipe, progress)
+    models = _fit(training, recipe, progress)
+    bundle = _bundle(training, recipe, models, evaluation, verdict, now)
+    progress("logging to MLflow", 0, 1)
+    registered = log_training(
+        store.path,
+        bundle,
+        metrics=_flat_metrics(evaluation),
+        params=_params(training, recipe),
+        figures=_figures(training, models, evaluation, recipe),
+        tables=_tables(training, models, evaluation, recipe),
+        tags={"verdict": " ".join(verdict)[:4000], "target": recipe.target.name},
+    )
+    set_alias(store.path, registered.version, "champion")
+    progress("logging to MLflow", 1, 1)
+    return Trained(bundle, registered, evaluation, verdict, training)
+
+
+def training_set(
+    store: Store, recipe: Recipe, until: pd.Timestamp | None, progress: Progress
+) -> TrainingSet:
+    """Features and labels of every athlete-day at risk that the store can tell of."""
+    progress("building features", 0, 1)
+    tables = _known_by(read_tables(store), recipe.target, until)
+    cut = _cut(tables, until)
+    prepared = prepare(tables, recipe.target)
+    first = prepared["coverage"]["first_date"].min()
+    index, attrition = at_risk_index(prepared, recipe.target, first, cut)
+    if index.empty:
+        raise NotReady(f"No athlete-day at risk up to {cut:%Y-%m-%d}. Left out: {attrition or 'nothing'}.")
+    labels = label(index, prepared, recipe.target, cut)
+    values = build_features(index, prepared, recipe.specs).values
+    specs, model_features = _usable(recipe.specs, values)
+    attrition |= {f"horizon of {days} days past the data": int(labels[days].isna().sum()) for days in labels}
+    _log_attrition(len(index), attrition)
+    progress("building features", 1, 1)
+    return TrainingSet(
+        tables=tables,
+        index=index,
+        features=values[[spec.name for spec in specs]],
+        labels=labels,
+        onsets=onsets(prepared, recipe.target),
+        squads=list(index["athlete_id"].map(_squads(tables["athletes"]))),
+        specs=specs,
+        model_features=model_features,
+        attrition=attrition,
+        data_cut=cut,
+    )
+
+
+def try_evaluation(
+    training: TrainingSet, recipe: Recipe, progress: Progress
+) -> tuple[Evaluation | None, tuple[str, ...]]:
+    """The evaluation, or None and the reason in words where the data cannot carry one."""
+    monotone = _monotone(training)
+    try:
+        found = evaluate(
+            training.index,
+            training.features,
+            training.labels,
+            training.onsets,
+            recipe.settings,
+            monotone,
+            BASELINE_FEATURES,
+            squads=training.squads,
+            progress=lambda done, total: progress("evaluating on unseen athletes at later times", done, total),
+        )
+    except NotReady as error:
+        return None, (f"No evaluation: {error}",)
+    return found, found.verdict
+
+
+def _known_by(
+    tables: dict[str, pd.DataFrame], target: Target, until: pd.Timestamp | None
+) -> dict[str, pd.DataFrame]:
+    """Only the rows known by the end of the local day `until`; all rows without one."""
+    if until is None:
+        return tables
+    end = target.as_of(pd.DatetimeIndex([until + pd.Timedelta(days=1)]))[0]
+    known = {name: table[table["known_at"] <= end].reset_index(drop=True) for name, table in tables.items()}
+    return {
+        name: table.assign(superseded_at=table["superseded_at"].where(table["superseded_at"] <= end))
+        for name, table in known.items()
+    }
+
+
+def _cut(tables: Mapping[str, pd.DataFrame], until: pd.Timestamp | None) -> pd.Timestamp:
+    if tables["coverage"].empty:
+        raise NotReady("The store holds no data to train on. Run `strainwatch ingest` first, or `strainwatch demo`.")
+    cut = data_cut(tables)
+    return cut if until is None else min(cut, until)
+
+
+def _squads(athletes: pd.DataFrame) -> pd.Series:
+    return athletes.drop_duplicates("athlete_id", keep="last").set_index("athlete_id")["squad"]
+
+
+def _usable(
+    specs: Sequence[FeatureSpec], values: pd.DataFrame
+) -> tuple[tuple[FeatureSpec, ...], list[str]]:
+    """Specs that vary in this data, with the inputs they need, and the names that the model may use."""
+    varies = {str(name) for name, column in values.items() if column.nunique() > 1}
+    needed = set(varies)
+    for spec in reversed(specs):
+        if isinstance(spec, DerivedSpec) and spec.name in needed:
+            needed |= set(spec.inputs)
+    kept = tuple(spec for spec in specs if spec.name in needed)
+    names = [spec.name for spec in kept if spec.in_model and spec.name in varies]
+    if not names:
+        raise NotReady("No feature varies in this data: there is nothing to learn from.")
+    return kept, names
+
+
+def _monotone(training: TrainingSet) -> dict[str, int]:
+    used = set(training.model_features)
+    return {spec.name: spec.monotone for spec in training.specs if spec.name in used}
+
+
+def _log_attrition(kept: int, attrition: Mapping[str, int]) -> None:
+    parts = ", ".join(f"{reason} {count:,}" for reason, count in attrition.items())
+    log.info("%s athlete-days at risk; left out or censored: %s", f"{kept:,}", parts or "none")
+
+
+def _fit(training: TrainingSet, recipe: Recipe, progress: Progress) -> tuple[HorizonModel, ...]:
+    progress("fitting the final bag", 0, 1)
+    rows = splits.thin(training.index, recipe.settings.every_days)
+    models = fit_horizons(
+        training.features[training.model_features].iloc[rows],
+        training.labels.iloc[rows],
+        training.index["athlete_id"].to_numpy()[rows],
+        recipe.settings,
+        _monotone(training),
+    )
+    progress("fitting the final bag", 1, 1)
+    return models
+
+
+def _bundle(
+    training: TrainingSet,
+    recipe: Recipe,
+    models: tuple[HorizonModel, ...],
+    evaluation: Evaluation | None,
+    verdict: tuple[str, ...],
+    now: datetime,
+) -> Bundle:
+    data = fingerprint(training.tables)
+    trained_at = pd.Timestamp(now).as_unit("us")
+    content = json.dumps(
+        [data, specs_fingerprint(training.specs), recipe.target.as_json(), recipe.settings.as_json()], default=str
+    )
+    label_hash = hashlib.sha256(content.encode()).hexdigest()[:8]
+    return Bundle(
+        version=f"{trained_at:%Y%m%d-%H%M%S}-{label_hash}",
+        trained_at=trained_at,
+        data_cut=training.data_cut,
+        models=models,
+        specs=training.specs,
+        factors=recipe.factors,
+        target=recipe.target,
+        settings=recipe.settings,
+        feature_summary=summarise(training.features),
+        metrics=_metrics(training, evaluation, verdict),
+        fingerprints={
+            "data": data,
+            "specs": specs_fingerprint(training.specs),
+            "code": code_version(),
+        },
+        replay=make_replay(
+            training.tables, training.index, training.features, training.specs, recipe.target, models
+        ),
+    )
+
+
+def _metrics(
+    training: TrainingSet, evaluation: Evaluation | None, verdict: tuple[str, ...]
+) -> dict[str, Any]:
+    """What a bundle says of itself: base rates, evaluation, verdict, attrition."""
+    return {
+        "base_rates": {days: float(training.labels[days].mean()) for days in training.labels},
+        "evaluation": evaluation.as_json() if evaluation else None,
+        "verdict": list(verdict),
+        "attrition": dict(training.attrition),
+        "athlete_days": len(training.index),
+        "athletes": int(training.index["athlete_id"].nunique()),
+    }
+
+
+def _params(training: TrainingSet, recipe: Recipe) -> dict[str, Any]:
+    return {
+        **recipe.settings.as_json(),
+        "target": recipe.target.name,
+        "horizons_days": list(recipe.target.horizons_days),
+        "features": len(training.model_features),
+        "athlete_days": len(training.index),
+        "data_cut": f"{training.data_cut:%Y-%m-%d}",
+    }
+
+
+def _flat_metrics(evaluation: Evaluation | None) -> dict[str, float]:
+    """One number per metric, bound and horizon, under names that MLflow accepts."""
+    flat: dict[str, float] = {}
+    for score in evaluation.scores if evaluation else ():
+        parts = [score.metric.name, f"{score.horizon_days}d"]
+        parts += [] if score.model == MODEL else [score.model]
+        parts += [f"above_{score.against}"] if score.against else []
+        name = "_".join(parts)
+        flat |= {
+            name: score.metric.value,
+            f"{name}_lower": score.metric.lower,
+            f"{name}_upper": score.metric.upper,
+        }
+    return flat
+
+
+def _importance(
+    training: TrainingSet, models: tuple[HorizonModel, ...]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Mean absolute contribution by feature and by factor, one column per horizon."""
+    rows = splits.thin(training.index, 7)
+    values = training.features.iloc[rows]
+    by_feature, factors = {}, {}
+    for model in models:
+        _, shares = contributions(model, values)
+        by_feature[str(model.horizon_days)] = shares.abs().mean()
+        factors[str(model.horizon_days)] = by_factor(shares, training.specs).abs().mean()
+    return pd.DataFrame(by_feature), pd.DataFrame(factors)
+
+
+def _figures(
+    training: TrainingSet, models: tuple[HorizonModel, ...], evaluation: Evaluation | None, recipe: Recipe
+) -> dict[str, Any]:
+    by_feature, factors = _importance(training, models)
+    shortest = str(models[0].horizon_days)
+    labels = {spec.name: spec.label for spec in training.specs}
+    named = {key: factor.label for key, factor in recipe.factors.items()}
+    figures = {
+        "feature_importance": importance(by_feature[shortest].rename(labels), f"Features, {shortest} days"),
+        "factor_importance": importance(factors[shortest].rename(named), f"Factors, {shortest} days"),
+    }
+    for horizon in evaluation.horizons_days if evaluation else ():
+        assert evaluation is not None
+        figures |= _curves(evaluation, horizon)
+    return figures
+
+
+def _curves(evaluation: Evaluation, horizon: int) -> dict[str, Any]:
+    rows = evaluation.out_of_fold
+    rows = rows[rows["horizon_days"] == horizon]
+    names = [MODEL, *dict.fromkeys(s.model for s in evaluation.scores if s.model != MODEL)]
+    auroc = {}
+    for name in names:
+        found = [
+            s.metric
+            for s in evaluation.scores
+            if (s.horizon_days, s.model, s.against, s.metric.name) == (horizon, name, None, "auroc")
+        ]
+        auroc |= {name: (metric.value, metric.lower, metric.upper) for metric in found}
+    return evaluation_figures(
+        rows["label"].to_numpy(), {name: rows[name].to_numpy() for name in names}, rows["athlete_id"], horizon, auroc
+    )
+
+
+def _tables(
+    training: TrainingSet, models: tuple[HorizonModel, ...], evaluation: Evaluation | None, recipe: Recipe
+) -> dict[str, pd.DataFrame]:
+    by_feature, factors = _importance(training, models)
+    tables = {
+        "feature_importance": by_feature.reset_index(names="feature"),
+        "factor_importance": factors.reset_index(names="factor"),
+    }
+    return tables | ({"metrics": evaluation.table()} if evaluation else {})
+
+
+def check_against_shap(bundle: Bundle, features: pd.DataFrame) -> float:
+    """Largest difference between our contributions and the shap library's on a sample of rows."""
+    sample = features.iloc[np.linspace(0, len(features) - 1, min(SHAP_SAMPLE, len(features))).astype(int)]
+    return max(shap_check(model, sample) for model in bundle.models)
+
+
+def code_version() -> str:
+    """The installed version, with the commit where the code runs from a checkout."""
+    installed = package_version("strainwatch")
+    if not (CHECKOUT / ".git").exists():
+        return installed
+    try:
+        commit = subprocess.run(
+            ["git", "rev-parse", "--short", "HEAD"],
+            cwd=CHECKOUT,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=5,
+        ).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return installed
+    return f"{installed}+{commit}"
+
+
+def utc_now() -> datetime:
+    """The clock, in one place so that tests can hand in another."""
+    return datetime.now(UTC)
