@@ -7,6 +7,7 @@ which is the one that users see.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, fields
 from functools import lru_cache
 from pathlib import Path
@@ -215,11 +216,15 @@ def fit_bag(
     names = tuple(features.columns)
     parameters = _parameters(names, len(label), settings, monotone)
     samples = athlete_samples(codes, label, settings.members, settings.seed)
-    members = tuple(
-        _fit_member(values, label, np.repeat(np.arange(len(label)), sample[codes]), names, each)
-        for sample, each in zip(samples, _seeded(parameters, settings), strict=True)
-    )
-    bag = Bag(members, names, rate_log_odds(label))
+    rows = [np.repeat(np.arange(len(label)), sample[codes]) for sample in samples]
+    with ThreadPoolExecutor(settings.threads) as pool:
+        fitted = pool.map(
+            lambda member: _fit_member(
+                values, label, rows[member], names, parameters, settings.seed + member
+            ),
+            range(settings.members),
+        )
+    bag = Bag(tuple(fitted), names, rate_log_odds(label))
     return bag, _out_of_bag(member_log_odds(bag, features), samples[:, codes] == 0)
 
 
@@ -249,20 +254,23 @@ def athlete_samples(codes: NDArray[Any], label: Floats, members: int, seed: int)
         samples[member] = next((draw for draw in draws if can_learn(draw)), each_once)
     for athlete in range(athletes):
         if (samples[:, athlete] > 0).all():
-            options = ((member, _without(samples[member], athlete, generator)) for member in range(members))
+            members_in_turn = (draw % members for draw in range(MOST_DRAWS))
+            options = ((member, _without(samples, member, athlete, generator)) for member in members_in_turn)
             member, option = next((each for each in options if can_learn(each[1])), (0, samples[0]))
             samples[member] = option
     return samples
 
 
-def _without(sample: Ints, athlete: int, generator: np.random.Generator) -> Ints:
-    """`sample` with the athlete's copies handed to others in it, so that nobody else's absence changes."""
-    others = np.flatnonzero((sample > 0) & (np.arange(len(sample)) != athlete))
-    changed = sample.copy()
-    changed[athlete] = 0
+def _without(samples: Ints, member: int, athlete: int, generator: np.random.Generator) -> Ints:
+    """A member's sample with the athlete's copies handed to others, each of whom some member still leaves out."""
+    sample = samples[member].copy()
+    can_take = (sample > 0) | ((samples == 0).sum(axis=0) > 1)
+    can_take[athlete] = False
+    others, copies = np.flatnonzero(can_take), sample[athlete]
+    sample[athlete] = 0
     if len(others):
-        changed[others] += generator.multinomial(sample[athlete], np.full(len(others), 1 / len(others)))
-    return changed
+        sample[others] += generator.multinomial(copies, np.full(len(others), 1 / len(others)))
+    return sample
 
 
 def _parameters(
@@ -282,27 +290,29 @@ def _parameters(
         "max_bin": settings.bins,
         "monotone_constraints": [int(monotone.get(name, 0)) for name in names],
         "num_iterations": settings.trees,
-        "num_threads": settings.threads,
+        "num_threads": 1,  # members are fitted side by side: threads within one small tree mostly wait
         "deterministic": True,
         "force_row_wise": True,
         "verbosity": -1,
     }
 
 
-def _seeded(parameters: Mapping[str, Any], settings: Settings) -> list[dict[str, Any]]:
-    return [{**parameters, "seed": settings.seed + member} for member in range(settings.members)]
-
-
 def _fit_member(
-    values: Floats, label: Floats, rows: Ints, names: tuple[str, ...], parameters: dict[str, Any]
+    values: Floats,
+    label: Floats,
+    rows: Ints,
+    names: tuple[str, ...],
+    parameters: Mapping[str, Any],
+    seed: int,
 ) -> str:
     import lightgbm  # here, so that reading a report or a help text does not wait for it
 
+    seeded = {**parameters, "seed": seed}
     start = np.full(len(rows), rate_log_odds(label[rows]))
     data = lightgbm.Dataset(
-        values[rows], label[rows], init_score=start, feature_name=list(names), params=parameters
+        values[rows], label[rows], init_score=start, feature_name=list(names), params=seeded
     )
-    return str(lightgbm.train(parameters, data).model_to_string())
+    return str(lightgbm.train(seeded, data).model_to_string())
 
 
 @lru_cache(maxsize=256)
@@ -447,7 +457,7 @@ def predict(models: Sequence[HorizonModel], features: pd.DataFrame) -> Predicted
 
 
 def _resized(scores: Floats, all_scores: Sequence[Floats]) -> Floats:
-    """`scores` with members repeated in turn up to the size of the largest bag, to pair members across horizons."""
+    """`scores` with members repeated up to the size of the largest bag, to pair members across horizons."""
     most = max(len(each) for each in all_scores)
     return scores[np.arange(most) % len(scores)]
 

@@ -1,0 +1,362 @@
+"""An honest evaluation: model and baselines on unseen athletes at a later time, with intervals and a
+plain verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.special import ndtri
+
+from models import metrics, splits
+from models.baselines import BASELINES, BaselineFeatures
+from models.estimator import Floats, Ints, Settings, fit_horizons, predict
+from models.metrics import Metric
+
+MODEL = "model"
+"""How the model under evaluation is called beside the keys of BASELINES."""
+
+COMPARED = ("auroc", "average_precision", "scaled_brier", "net_benefit", "alert_precision", "alert_recall")
+"""Measures whose difference from each baseline gets an interval of its own; higher is better in all of
+them."""
+
+EXPECTED_AUROC = 0.70
+"""What Riley's sample-size criteria assume of the model; published honest results lie at or below it."""
+
+_SHRINKAGE = 0.9
+_OPTIMISM = 0.05
+_RISK_MARGIN = 0.05
+
+
+@dataclass(frozen=True)
+class Score:
+    """One metric of one model; with `against`, the model's value less that baseline's in the same
+    resamples."""
+
+    horizon_days: int
+    model: str
+    against: str | None
+    metric: Metric
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """`out_of_fold` holds one row per tested athlete-day, repeat and horizon.
+
+    Its columns: row (position in the index), athlete_id, date, squad, repeat, fold, horizon_days, label
+    (NaN if censored), and a probability per model.
+    """
+
+    out_of_fold: pd.DataFrame
+    scores: tuple[Score, ...]
+    verdict: tuple[str, ...]
+    horizons_days: tuple[int, ...]
+    threshold: float
+    alert_budget: int
+
+    def metric(self, name: str, horizon_days: int, model: str = MODEL, against: str | None = None) -> Metric:
+        """One metric; KeyError with its coordinates if there is none."""
+        wanted = (name, horizon_days, model, against)
+        for score in self.scores:
+            if (score.metric.name, score.horizon_days, score.model, score.against) == wanted:
+                return score.metric
+        raise KeyError(wanted)
+
+    def table(self) -> pd.DataFrame:
+        """All metrics: horizon_days, model, against, and the fields of Metric."""
+        return pd.DataFrame([_record(score) for score in self.scores])
+
+    def as_json(self) -> dict[str, Any]:
+        """Metrics and verdict as plain values; what is not a number becomes None."""
+        return {
+            "threshold": self.threshold,
+            "alert_budget": self.alert_budget,
+            "verdict": list(self.verdict),
+            "metrics": [
+                {key: _plain(value) for key, value in _record(score).items()} for score in self.scores
+            ],
+        }
+
+
+def _record(score: Score) -> dict[str, Any]:
+    where = {"horizon_days": score.horizon_days, "model": score.model, "against": score.against}
+    return {**where, **asdict(score.metric)}
+
+
+def _plain(value: Any) -> Any:
+    return None if isinstance(value, float) and not np.isfinite(value) else value
+
+
+@dataclass(frozen=True)
+class _Data:
+    """What `evaluate` was given; all frames have one row per row of the index."""
+
+    index: pd.DataFrame
+    features: pd.DataFrame
+    labels: pd.DataFrame
+    onsets: pd.DataFrame
+    squads: NDArray[Any]
+    horizons_days: tuple[int, ...]
+
+    def label(self, horizon_days: int) -> Floats:
+        return self.labels[str(horizon_days)].to_numpy(dtype=np.float64)
+
+
+def evaluate(
+    index: pd.DataFrame,
+    features: pd.DataFrame,
+    labels: pd.DataFrame,
+    onsets: pd.DataFrame,
+    settings: Settings,
+    monotone: dict[str, int],
+    baseline_features: BaselineFeatures,
+    horizons_days: Sequence[int] | None = None,
+    squads: Sequence[str] | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Evaluation:
+    """Predictions of unseen athletes at a later time, their metrics beside every baseline's, and a verdict.
+
+    `onsets` (athlete_id, date) are the injuries that the labels count. Without `horizons_days` all
+    columns of `labels`, without `squads` (one per row) everybody in one. Training rows are thinned to
+    `settings.every_days`, test rows are not. `progress` is called with the folds done and their number.
+    Raises NotReady (see splits.plan).
+    """
+    if not len(index) == len(features) == len(labels):
+        raise ValueError(f"rows differ: index {len(index)}, features {len(features)}, labels {len(labels)}")
+    horizons = tuple(sorted(int(each) for each in horizons_days or labels.columns))
+    squad = np.asarray(squads if squads is not None else ["all"] * len(index))
+    data = _Data(index.reset_index(drop=True), features, labels, onsets, squad, horizons)
+    plan = splits.plan(data.index, horizons[-1], settings, data.label(horizons[0]))
+    out_of_fold, notes = _run_folds(data, plan.folds, settings, monotone, baseline_features, progress)
+    scores = tuple(_score_all(data, out_of_fold, settings))
+    verdict = (*_verdict(data, scores, settings), *plan.notes, *notes)
+    return Evaluation(out_of_fold, scores, verdict, horizons, _threshold(settings), settings.alert_budget)
+
+
+def _threshold(settings: Settings) -> float:
+    """The probability at which one injury foreseen outweighs the needless flags that it takes."""
+    return 1 / (1 + settings.acceptable_false_alerts)
+
+
+def _run_folds(
+    data: _Data,
+    folds: Sequence[splits.Fold],
+    settings: Settings,
+    monotone: dict[str, int],
+    names: BaselineFeatures,
+    progress: Callable[[int, int], None] | None,
+) -> tuple[pd.DataFrame, list[str]]:
+    is_kept = np.zeros(len(data.index), dtype=bool)
+    is_kept[splits.thin(data.index, settings.every_days)] = True
+    parts: list[pd.DataFrame] = []
+    notes: list[str] = []
+    constant = 0
+    for done, fold in enumerate(folds):
+        train = _training_rows(data, fold.train, is_kept)
+        predicted, is_constant = _model_predictions(data, train, fold.test, settings, monotone)
+        constant += is_constant
+        for position, horizon in enumerate(data.horizons_days):
+            columns, remarks = _baseline_predictions(data, train, fold.test, horizon, settings, names)
+            parts.append(_fold_rows(data, fold, done, horizon, {MODEL: predicted[position], **columns}))
+            notes += [remark for remark in remarks if remark not in notes]
+        if progress:
+            progress(done + 1, len(folds))
+    if constant:
+        fits = len(folds) * len(data.horizons_days)
+        notes.append(f"In {constant} of {fits} fits the calibration found nothing and gave the base rate.")
+    return pd.concat(parts, ignore_index=True), notes
+
+
+def _training_rows(data: _Data, train: Ints, is_kept: NDArray[np.bool_]) -> Ints:
+    """The thinned rows; all of them where thinning would leave out the last row with an event."""
+    kept = train[is_kept[train]]
+    has_both = all({0.0, 1.0} <= set(data.label(horizon)[kept]) for horizon in data.horizons_days)
+    return kept if has_both else train
+
+
+def _model_predictions(
+    data: _Data, train: Ints, test: Ints, settings: Settings, monotone: dict[str, int]
+) -> tuple[Floats, int]:
+    """(horizons, test rows) probabilities, and for how many horizons the calibration is constant."""
+    smaller = replace(settings, members=settings.evaluation_members)
+    labels = data.labels[[str(horizon) for horizon in data.horizons_days]].iloc[train]
+    athletes = data.index["athlete_id"].to_numpy()[train]
+    fitted = fit_horizons(data.features.iloc[train], labels, athletes, smaller, monotone)
+    constant = sum(model.calibration.is_constant for model in fitted)
+    return predict(fitted, data.features.iloc[test]).probability, constant
+
+
+def _baseline_predictions(
+    data: _Data, train: Ints, test: Ints, horizon_days: int, settings: Settings, names: BaselineFeatures
+) -> tuple[dict[str, Floats], list[str]]:
+    label = data.label(horizon_days)
+    rows = train[np.isfinite(label[train])]
+    fitted = [fit(data.features.iloc[rows], label[rows], names, settings) for fit in BASELINES.values()]
+    tested = data.features.iloc[test]
+    return {each.name: each.predict(tested) for each in fitted}, [each.note for each in fitted if each.note]
+
+
+def _fold_rows(
+    data: _Data, fold: splits.Fold, number: int, horizon_days: int, chances: dict[str, Floats]
+) -> pd.DataFrame:
+    tested = data.index.iloc[fold.test]
+    return pd.DataFrame({
+        "row": fold.test,
+        "athlete_id": tested["athlete_id"].to_numpy(),
+        "date": tested["date"].to_numpy(),
+        "squad": data.squads[fold.test],
+        "repeat": fold.repeat,
+        "fold": number,
+        "horizon_days": horizon_days,
+        "label": data.label(horizon_days)[fold.test],
+        **chances,
+    })  # fmt: skip
+
+
+def _score_all(data: _Data, out_of_fold: pd.DataFrame, settings: Settings) -> Iterator[Score]:
+    for horizon in data.horizons_days:
+        rows = _complete(out_of_fold[out_of_fold["horizon_days"] == horizon])
+        if len(rows):
+            yield from _score_horizon(rows, data.onsets, horizon, settings)
+
+
+def _complete(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows with a label, up to the last day on which a non-event is known.
+
+    After it the horizon runs past the data, so that only events have a label: they would look too frequent.
+    """
+    last = rows.loc[rows["label"] == 0, "date"].max()
+    is_known = rows["label"].notna() & (rows["date"] <= last)
+    return pd.DataFrame(rows[is_known]).reset_index(drop=True)
+
+
+def _score_horizon(
+    rows: pd.DataFrame, onsets: pd.DataFrame, horizon_days: int, settings: Settings
+) -> Iterator[Score]:
+    covered = metrics.covered_injuries(rows, onsets, horizon_days)
+    injuries = len(covered[["athlete_id", "onset"]].drop_duplicates())
+    label = rows["label"].to_numpy(dtype=np.float64)
+    clustered = metrics.clusters(label, rows["athlete_id"], settings.resamples, settings.seed, injuries)
+    draws = {
+        model: _draws(clustered, rows.assign(probability=rows[model]), covered, settings)
+        for model in (MODEL, *BASELINES)
+    }
+    for model, measured in draws.items():
+        for name, values in measured.items():
+            yield Score(horizon_days, model, None, metrics.summarise(name, values, clustered))
+    for baseline in BASELINES:
+        for name in COMPARED:
+            difference = draws[MODEL][name] - draws[baseline][name]
+            yield Score(horizon_days, MODEL, baseline, metrics.summarise(name, difference, clustered))
+
+
+def _draws(
+    clustered: metrics.Clusters, rows: pd.DataFrame, covered: pd.DataFrame, settings: Settings
+) -> dict[str, Floats]:
+    chance = rows["probability"].to_numpy(dtype=np.float64)
+    return {
+        **metrics.measure(clustered, chance, _threshold(settings)),
+        **metrics.alert_budget(clustered, rows, covered, settings.alert_budget),
+    }
+
+
+def _verdict(data: _Data, scores: Sequence[Score], settings: Settings) -> Iterator[str]:
+    """What this data can and cannot carry, in plain sentences."""
+    yield from _amount(data)
+    for horizon in data.horizons_days:
+        chosen = [score for score in scores if score.horizon_days == horizon and score.model == MODEL]
+        found = {(score.against, score.metric.name): score.metric for score in chosen}
+        if not found:
+            yield f"{horizon} days: no tested day has a known outcome, so there is no figure."
+            continue
+        yield _discrimination(horizon, found[None, "auroc"])
+        yield from _against_baselines(horizon, found)
+
+
+def _amount(data: _Data) -> Iterator[str]:
+    longest = data.horizons_days[-1]
+    labelled = data.index.assign(label=data.label(longest))
+    covered = metrics.covered_injuries(labelled, data.onsets, longest)
+    injuries = covered[["athlete_id", "onset"]].drop_duplicates()
+    used = int(data.features.notna().any().sum())
+    yield (
+        f"{len(injuries)} injuries of {injuries['athlete_id'].nunique()} athletes among "
+        f"{data.index['athlete_id'].nunique()}, for {used} features: "
+        f"{len(injuries) / max(used, 1):.2g} injuries per feature."
+    )
+    rate = float(np.nanmean(data.label(longest)))
+    needed = least_events(max(used, 1), rate, EXPECTED_AUROC)
+    met = (
+        "met"
+        if len(injuries) >= needed
+        else "not met, so scores may fit chance and need an independent check"
+    )
+    yield (
+        f"To learn from so many features Riley's criteria ask for about {needed:,} injuries at an expected "
+        f"AUROC of {EXPECTED_AUROC:.2f} ({longest}-day horizon): {met}."
+    )
+
+
+def _discrimination(horizon_days: int, auroc: Metric) -> str:
+    tested = (
+        f"{horizon_days} days: {auroc.n_rows:,} tested athlete-days of {auroc.n_athletes} athletes "
+        f"before {auroc.n_events} injuries."
+    )
+    if not np.isfinite(auroc.value):
+        return f"{tested} AUROC is {auroc.reason}."
+    if not np.isfinite(auroc.lower):
+        return f"{tested} AUROC {auroc.value:.2f}, {auroc.reason}."
+    half_width = (auroc.upper - auroc.lower) / 2
+    if auroc.lower > 0.5:
+        meaning = "the interval excludes 0.5, so it ranks athletes better than chance"
+    elif auroc.upper < 0.5:
+        meaning = "the whole interval is below 0.5, so it ranks athletes worse than chance"
+    else:
+        meaning = "the interval includes 0.5, so this data cannot tell the ranking from chance"
+    interval = f"95% interval {auroc.lower:.2f} to {auroc.upper:.2f}, half-width {half_width:.2f}"
+    return f"{tested} AUROC {auroc.value:.2f} ({interval}): {meaning}."
+
+
+def _against_baselines(horizon_days: int, found: dict[tuple[str | None, str], Metric]) -> Iterator[str]:
+    gains = {baseline: found[baseline, "auroc"] for baseline in BASELINES if baseline != "prevalence"}
+    better = [name for name, gain in gains.items() if gain.lower > 0]
+    unproven = [name for name, gain in gains.items() if not gain.lower > 0]
+    if better:
+        yield f"{horizon_days} days: AUROC is shown to be higher than that of {', '.join(better)}."
+    if unproven:
+        yield f"{horizon_days} days: AUROC is not shown to be higher than that of {', '.join(unproven)}."
+
+
+def least_events(parameters: int, event_rate: float, auroc: float) -> int:
+    """The fewest events that Riley's three criteria ask for, given independent rows.
+
+    Shrinkage of at least 0.9, optimism in Nagelkerke's R2 of at most 0.05, overall risk to within 0.05:
+    Riley et al. 2019, Stat Med 38(7):1276-1296. Cox-Snell's R2 follows from `auroc` for normal scores of
+    equal spread.
+    """
+    cox_snell, highest = _cox_snell_r2(event_rate, auroc)
+    small_optimism = cox_snell / (cox_snell + _OPTIMISM * highest)
+    rows = [
+        parameters / ((shrinkage - 1) * np.log(1 - cox_snell / shrinkage))
+        for shrinkage in (_SHRINKAGE, small_optimism)
+    ]
+    rows.append((1.96 / _RISK_MARGIN) ** 2 * event_rate * (1 - event_rate))
+    return int(np.ceil(max(rows) * event_rate))
+
+
+def _cox_snell_r2(event_rate: float, auroc: float) -> tuple[float, float]:
+    """Cox-Snell's R2 of the true model with this AUROC, and the highest R2 that the event rate allows."""
+    distance = np.sqrt(2) * ndtri(auroc)
+    points, weights = np.polynomial.hermite_e.hermegauss(64)
+    weights = weights / weights.sum()
+    base = np.log(event_rate / (1 - event_rate)) - distance**2 / 2
+    event_score, other_score = base + distance * (points + distance), base + distance * points
+    model = -event_rate * weights @ np.logaddexp(0, -event_score) - (1 - event_rate) * weights @ np.logaddexp(
+        0, other_score
+    )
+    null = event_rate * np.log(event_rate) + (1 - event_rate) * np.log(1 - event_rate)
+    return float(1 - np.exp(2 * (null - model))), float(1 - np.exp(2 * null))
