@@ -46,9 +46,13 @@ class Problem:
 
 @dataclass(frozen=True)
 class Validation:
-    """`rows` meet the contract and carry its types; `rejected` has one record per refused row of the file."""
+    """`rows` meet the contract and carry its types, `lines` are their places in the file.
+
+    `rejected` has one record per refused row.
+    """
 
     rows: pd.DataFrame
+    lines: pd.Series
     rejected: pd.DataFrame
     problems: tuple[Problem, ...]
 
@@ -73,9 +77,30 @@ def validate(
     findings = _lacking_columns(sheet) + findings
     refused = checks.is_hit(findings, raw.index)
     left_out = refused | _any_row(findings, raw.index, "identical repeat")
-    problems = [*file_problems, *(_problem(sheet, finding, places) for finding in findings if finding.claim)]
+    problems = [
+        *file_problems,
+        *(_problem(table, raw, finding, places) for finding in findings if finding.claim),
+    ]
     rows = as_contract(typed[~left_out].reset_index(drop=True), table_name)
-    return Validation(rows, _rejected(sheet, findings, refused, places), tuple(problems))
+    lines = places[~left_out].reset_index(drop=True)
+    return Validation(rows, lines, _rejected(table, raw, findings, refused, places), tuple(problems))
+
+
+def refuse(
+    result: Validation, table_name: str, hit: pd.Series, column: str, rule: str, claim: str, advice: str
+) -> Validation:
+    """`result` with the rows that `hit` marks refused too, for a reason that one file alone cannot show."""
+    if not hit.any():
+        return result
+    table, rows = TABLES[table_name], result.rows
+    finding = Finding(column, rule, claim, hit, advice)
+    rejected = [result.rejected, _rejected(table, rows, [finding], hit, result.lines)]
+    return Validation(
+        rows[~hit].reset_index(drop=True),
+        result.lines[~hit].reset_index(drop=True),
+        pd.concat([frame for frame in rejected if len(frame)], ignore_index=True),
+        (*result.problems, _problem(table, rows, finding, result.lines)),
+    )
 
 
 def _places(raw: pd.DataFrame, lines: Sequence[object] | pd.Series | None) -> pd.Series:
@@ -136,10 +161,10 @@ def _any_row(findings: list[Finding], index: pd.Index, rule: str) -> pd.Series:
     return hit
 
 
-def _row_ids(sheet: Sheet, rows: Sequence[int]) -> list[str]:
+def _row_ids(table: Table, raw: pd.DataFrame, rows: Sequence[int]) -> list[str]:
     """The key of each row as the file has it."""
-    key = [name for name in sheet.table.key if name in sheet.raw]
-    cells = sheet.raw[key].take(list(rows)).to_numpy(dtype=object)
+    key = [name for name in table.key if name in raw]
+    cells = raw[key].take(list(rows)).to_numpy(dtype=object)
     return [" ".join(_shown(value) for value in row) for row in cells]
 
 
@@ -149,13 +174,13 @@ def _shown(value: Any) -> str:
     return "?" if pd.isna(value) else str(value)
 
 
-def _problem(sheet: Sheet, finding: Finding, places: pd.Series) -> Problem:
+def _problem(table: Table, raw: pd.DataFrame, finding: Finding, places: pd.Series) -> Problem:
     hit = np.flatnonzero(finding.rows.to_numpy(dtype=bool))
     first = [finding.worst] if finding.worst is not None else []
     shown = [*first, *(int(row) for row in hit[: IDS_SHOWN + 1] if row != finding.worst)][:IDS_SHOWN]
-    names = zip(_row_ids(sheet, shown), places.iloc[shown], strict=True)
+    names = zip(_row_ids(table, raw, shown), places.iloc[shown], strict=True)
     return Problem(
-        sheet.table.name,
+        table.name,
         finding.column,
         finding.rule,
         finding.claim,
@@ -167,7 +192,9 @@ def _problem(sheet: Sheet, finding: Finding, places: pd.Series) -> Problem:
     )
 
 
-def _rejected(sheet: Sheet, findings: list[Finding], refused: pd.Series, places: pd.Series) -> pd.DataFrame:
+def _rejected(
+    table: Table, raw: pd.DataFrame, findings: list[Finding], refused: pd.Series, places: pd.Series
+) -> pd.DataFrame:
     hit = np.flatnonzero(refused.to_numpy(dtype=bool))
     columns: dict[int, list[str]] = {int(row): [] for row in hit}
     reasons: dict[int, list[str]] = {int(row): [] for row in hit}
@@ -177,10 +204,10 @@ def _rejected(sheet: Sheet, findings: list[Finding], refused: pd.Series, places:
             reasons[int(row)].append(finding.claim or finding.rule)
     record = {
         "line": places.iloc[hit].to_list(),
-        "row_id": _row_ids(sheet, [int(row) for row in hit]),
+        "row_id": _row_ids(table, raw, [int(row) for row in hit]),
         "column": [", ".join(dict.fromkeys(names)) for names in columns.values()],
         "reason": ["; ".join(texts) for texts in reasons.values()],
-        "raw": [_as_json(row) for row in sheet.raw.iloc[hit].to_dict("records")],
+        "raw": [_as_json(row) for row in raw.iloc[hit].to_dict("records")],
     }
     return pd.DataFrame(record, columns=list(REJECTED_COLUMNS)).astype("str")
 

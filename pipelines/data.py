@@ -4,8 +4,8 @@
     tables/<ingest>/       one ingest: <table>.parquet, quarantine.parquet, manifest.json
     .lock                  held while something is written
 
-An ingest is written into `tables/.tmp-...`, every file and folder fsynced, and then renamed once. A process that is
-killed at any moment leaves the store as it was; the next writer clears up what it left behind.
+An ingest is written into `tables/.tmp-...`, every file and folder fsynced, and then renamed once. A process
+that is killed at any moment leaves the store as it was; the next writer clears up what it left behind.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Store:
             lock.acquire()
         except Timeout as error:
             raise StoreBusy(
-                f"{self.path}: another process is writing to this store (waited {wait_s:g} s). Try again later."
+                f"{self.path}: another process holds this store (waited {wait_s:g} s). Try again later."
             ) from error
         try:
             yield
@@ -137,14 +137,15 @@ def _fsync_folder(path: Path) -> None:
 
 
 def append(
-    store: Store, name: str, tables: Tables, quarantine: pd.DataFrame, manifest: Mapping[str, Any]
+    store: Store, name: str, tables: Tables, refused: pd.DataFrame, manifest: Mapping[str, Any]
 ) -> str:
-    """Add one ingest and return its id; call it inside `store.lock()`. `name` tells people where it came from."""
+    """Add one ingest and return its id; call it inside `store.lock()`. `name` tells where it came from."""
     _clear_leftovers(store)
-    ingest = f"{len(ingests(store)) + 1:06d}-{name}"
+    number = max((int(past[:6]) for past in ingests(store)), default=0) + 1
+    ingest = f"{number:06d}-{name}"
     files = {f"{table}.parquet": _parquet(rows) for table, rows in tables.items() if len(rows)}
-    if len(quarantine):
-        files["quarantine.parquet"] = _parquet(quarantine)
+    if len(refused):
+        files["quarantine.parquet"] = _parquet(refused)
     files["manifest.json"] = json.dumps({**manifest, INGEST: ingest}, indent=1, sort_keys=True).encode()
     write_folder_aside(store.tables / ingest, files)
     return ingest
@@ -177,18 +178,42 @@ def manifests(store: Store) -> list[dict[str, Any]]:
 def quarantine(store: Store) -> pd.DataFrame:
     """The rows that are still refused, with the ingest and source they came with.
 
-    Only the last ingest of the same files counts, so that what was mended since is not told again.
+    A row is told once however often its file was ingested, and no more once a later ingest brought it in.
     """
-    last = {manifest["files_sha256"]: manifest for manifest in manifests(store)}
     frames = [
         pd.read_parquet(path).assign(ingest=manifest[INGEST], source=manifest["source"], at=manifest["at"])
-        for manifest in last.values()
+        for manifest in manifests(store)
         if (path := store.tables / manifest[INGEST] / "quarantine.parquet").is_file()
     ]
     columns = [*QUARANTINE_COLUMNS, INGEST, "source", "at"]
     if not frames:
         return pd.DataFrame({name: pd.Series([], dtype="str") for name in columns})
-    return pd.concat(frames, ignore_index=True)[columns].astype("str")
+    refused = pd.concat(frames, ignore_index=True)[columns].astype("str")
+    refused = refused.drop_duplicates(list(QUARANTINE_COLUMNS), keep="last")
+    return refused[~_is_mended(store, refused)].reset_index(drop=True)
+
+
+def _is_mended(store: Store, refused: pd.DataFrame) -> pd.Series:
+    mended = pd.Series(False, index=refused.index)
+    for table, rows in refused.groupby("table"):
+        versions = read_versions(store, str(table)).sort_values(INGEST)
+        last = (
+            pd.Series(versions[INGEST].to_numpy(), index=key_text(versions, str(table)))
+            .groupby(level=0)
+            .last()
+        )
+        mended.loc[rows.index] = (rows["row_id"].map(last) > rows[INGEST]).fillna(False).astype(bool)
+    return mended
+
+
+def key_text(rows: pd.DataFrame, table: str) -> pd.Series:
+    """The key of each row as quarantine writes it (`row_id`)."""
+    text = pd.Series("", index=rows.index, dtype="str")
+    for name in TABLES[table].key:
+        column = rows[name]
+        is_date = pd.api.types.is_datetime64_any_dtype(column.dtype)
+        text = text + " " + (column.dt.strftime("%Y-%m-%d") if is_date else column)
+    return text.str.strip()
 
 
 def read_versions(store: Store, table: str) -> pd.DataFrame:
@@ -207,8 +232,8 @@ def read_versions(store: Store, table: str) -> pd.DataFrame:
 def read_tables(store: Store) -> dict[str, pd.DataFrame]:
     """The contract tables with `superseded_at`, in an order that does not depend on the order of ingests.
 
-    Of rows with one key, ordered by `known_at` and then by arrival, each is superseded when the next becomes known.
-    A row that was never visible (superseded no later than it became known) is left out.
+    Of rows with one key, ordered by `known_at` and then by arrival, each is superseded when the next becomes
+    known. A row that was never visible (superseded no later than it became known) is left out.
     """
     return {
         name: with_superseded_at(read_versions(store, name).drop(columns=INGEST), name) for name in TABLES
@@ -216,7 +241,7 @@ def read_tables(store: Store) -> dict[str, pd.DataFrame]:
 
 
 def with_superseded_at(versions: pd.DataFrame, name: str) -> pd.DataFrame:
-    """Rows of table `name` in order of arrival, with `superseded_at` derived from their keys and `known_at`."""
+    """Rows of table `name`, in order of arrival, with `superseded_at` from their keys and `known_at`."""
     key = list(TABLES[name].key)
     rows = versions.sort_values([*key, "known_at"], kind="stable", ignore_index=True)
     rows[SUPERSEDED_AT] = rows.groupby(key, sort=False)["known_at"].shift(-1).astype(rows["known_at"].dtype)
