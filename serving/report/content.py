@@ -1,0 +1,406 @@
+"""What the weekly report says, as plain values: all is decided here, render.py only lays it out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import pandas as pd
+
+from features.factors import Factor
+from features.specs import FeatureSpec
+from serving.report.cautions import cautions
+from serving.report.change import Change, change
+from serving.report.confidence import Confidence, confidence
+from serving.report.facts import MetricsTable, ModelFacts, RankingEvidence, model_facts
+from serving.report.gaps import DataGap, SquadSources, data_gaps, squad_sources
+from serving.report.outcomes import Judge, TrackRecord, onsets_by_athlete, track_record
+from serving.report.reasons import Explainer, FactorShare
+from serving.report.runs import (
+    Prediction,
+    Run,
+    before,
+    first_of_weeks,
+    last_week,
+    read_runs,
+    run_at,
+    text_or_empty,
+)
+from serving.report.settings import Band, ReportSettings
+from serving.report.timeline import Mark, Timeline, TimelineSource, marks_of
+from serving.report.wording import day, listed
+
+TRACKS = 5
+"""Factors drawn on a timeline."""
+
+
+@dataclass(frozen=True)
+class AthleteRow:
+    """One scored athlete. `named` are the factors worth naming, the strongest first, raising or lowering."""
+
+    athlete_id: str
+    anchor: str
+    name: str
+    squad: str
+    probability: float
+    lower: float
+    upper: float
+    band: Band
+    change: Change
+    shares: tuple[FactorShare, ...]
+    named: tuple[FactorShare, ...]
+    share_missing: float
+    confidence: Confidence
+    is_flagged: bool
+
+
+@dataclass(frozen=True)
+class Check:
+    """What to check first: a factor's prompt, with the evidence behind the measurement that raised it."""
+
+    factor: str
+    prompt: str
+    evidence: str
+
+
+@dataclass(frozen=True)
+class Flag:
+    """One athlete who needs attention, in words for the first page."""
+
+    row: AthleteRow
+    sentence: str
+    fixed: tuple[str, ...]
+    checks: tuple[Check, ...]
+
+
+@dataclass(frozen=True)
+class Horizon:
+    """The same morning's score at one horizon."""
+
+    days: int
+    probability: float
+    lower: float
+    upper: float
+
+
+@dataclass(frozen=True)
+class AthletePage:
+    """The section of one athlete."""
+
+    flag: Flag
+    timeline: Timeline
+    horizons: tuple[Horizon, ...]
+    history: tuple[Mark, ...]
+
+
+@dataclass(frozen=True)
+class NotScored:
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class NamedGap:
+    name: str
+    gap: DataGap
+
+
+@dataclass(frozen=True)
+class WeeklyReport:
+    """The whole report of one squad and day."""
+
+    title: str
+    squads: str
+    date: pd.Timestamp
+    as_of: pd.Timestamp
+    settings: ReportSettings
+    facts: ModelFacts
+    ranking: RankingEvidence
+    base_rate: float
+    budget: int
+    flags: tuple[Flag, ...]
+    rows: tuple[AthleteRow, ...]
+    not_scored: tuple[NotScored, ...]
+    gaps: tuple[NamedGap, ...]
+    sources: SquadSources
+    pages: tuple[AthletePage, ...]
+    record: TrackRecord
+    metrics: tuple[MetricsTable, ...]
+    cautions: tuple[str, ...]
+
+    @property
+    def week(self) -> str:
+        """Such as "Week 23, 2 to 8 June 2025": the days that the main horizon covers."""
+        last = self.date + pd.Timedelta(days=self.settings.horizon_days - 1)
+        first = str(self.date.day) if self.date.month == last.month else f"{self.date.day} {self.date:%B}"
+        return f"Week {self.date.isocalendar()[1]}, {first} to {day(last)}"
+
+
+def build_report(
+    *,
+    as_of: pd.Timestamp,
+    date: pd.Timestamp,
+    predictions: pd.DataFrame,
+    explanations: pd.DataFrame,
+    specs: Mapping[str, FeatureSpec],
+    factors: Mapping[str, Factor],
+    tables: Mapping[str, pd.DataFrame],
+    onsets: pd.DataFrame,
+    model: Mapping[str, Any],
+    settings: ReportSettings,
+    names: Mapping[str, str] | None = None,
+) -> WeeklyReport:
+    """The report of the run at `as_of`, from that run and the earlier ones among `predictions`.
+
+    `tables` are the contract tables as known at `as_of` with row facts added (features.row_facts.prepare);
+    `onsets` the target injuries known now (athlete_id, date, known_at), also those of after `as_of`. `names`
+    turns pseudonyms into names to print.
+    """
+    maker = _Maker(
+        as_of,
+        pd.Timestamp(date).normalize(),
+        predictions,
+        explanations,
+        specs,
+        factors,
+        tables,
+        onsets,
+        model_facts(model),
+        settings,
+        names or {},
+    )
+    return maker.report()
+
+
+@dataclass(frozen=True)
+class _Maker:
+    """The inputs of one report, and what follows from them and is needed more than once."""
+
+    as_of: pd.Timestamp
+    date: pd.Timestamp
+    predictions: pd.DataFrame
+    explanations: pd.DataFrame
+    specs: Mapping[str, FeatureSpec]
+    factors: Mapping[str, Factor]
+    tables: Mapping[str, pd.DataFrame]
+    onsets: pd.DataFrame
+    facts: ModelFacts
+    settings: ReportSettings
+    given_names: Mapping[str, str]
+
+    @cached_property
+    def run(self) -> Run:
+        return run_at(self.predictions, self.as_of, self.settings.horizon_days, self.facts.version)
+
+    @cached_property
+    def earlier(self) -> tuple[Run, ...]:
+        rows = self.predictions[self.predictions["as_of"] < self.as_of]
+        return before(read_runs(rows, self.settings.horizon_days), self.date)
+
+    @cached_property
+    def explained(self) -> pd.DataFrame:
+        return self.explanations[self.explanations["horizon_days"] == self.settings.horizon_days]
+
+    @cached_property
+    def names(self) -> dict[str, str]:
+        return {athlete: self.given_names.get(athlete, athlete) for athlete in self._athletes()}
+
+    @cached_property
+    def squads(self) -> dict[str, str]:
+        return _squads(self.tables["athletes"], self.settings)
+
+    @cached_property
+    def judge(self) -> Judge:
+        return Judge(self.settings, self.facts, onsets_by_athlete(self.onsets), self.date)
+
+    @property
+    def base_rate(self) -> float:
+        return self.facts.base_rate(self.settings.horizon_days)
+
+    @property
+    def ranking(self) -> RankingEvidence:
+        return self.facts.ranking(self.settings.horizon_days)
+
+    def _athletes(self) -> set[str]:
+        return {*self.tables["athletes"]["athlete_id"], *self.predictions["athlete_id"]}
+
+    def report(self) -> WeeklyReport:
+        flagged = self.judge.flagged(self.run)
+        rows = self._rows({item.athlete_id for item in flagged})
+        flags = self._flags(rows)
+        weeks = first_of_weeks(self._recent(self.settings.track_record_weeks))
+        return WeeklyReport(
+            title=self.settings.title,
+            squads=listed(sorted(set(self.squads.values()))),
+            date=self.date,
+            as_of=self.as_of,
+            settings=self.settings,
+            facts=self.facts,
+            ranking=self.ranking,
+            base_rate=self.base_rate,
+            budget=self.settings.budget(len(rows)),
+            flags=flags,
+            rows=rows,
+            not_scored=self._not_scored(),
+            gaps=self._gaps(),
+            sources=squad_sources(self.tables),
+            pages=self._pages(flags),
+            record=track_record(weeks, self.judge, self.names),
+            metrics=self.facts.tables(),
+            cautions=cautions(self.facts, self.settings.horizon_days, self.as_of),
+        )
+
+    def _recent(self, weeks: int) -> list[Run]:
+        first = self.date - pd.Timedelta(weeks=weeks)
+        return [run for run in self.earlier if run.date >= first]
+
+    def _rows(self, flagged: set[str]) -> tuple[AthleteRow, ...]:
+        week_ago = last_week(self.earlier, self.date)
+        now = self.explained[
+            (self.explained["as_of"] == self.as_of) & (self.explained["model_version"] == self.facts.version)
+        ]
+        by_athlete = {str(athlete): rows for athlete, rows in now.groupby("athlete_id")}
+        ranked = sorted(self.run.scored, key=lambda item: (-item.probability, item.athlete_id))
+        return tuple(
+            self._row(
+                item, f"athlete-{place}", by_athlete.get(item.athlete_id, now.iloc[:0]), week_ago, flagged
+            )
+            for place, item in enumerate(ranked, start=1)
+        )
+
+    def _row(
+        self, item: Prediction, anchor: str, explained: pd.DataFrame, week_ago: Run | None, flagged: set[str]
+    ) -> AthleteRow:
+        shares = Explainer(self.specs, self.factors, self.date).shares(explained)
+        return AthleteRow(
+            athlete_id=item.athlete_id,
+            anchor=anchor,
+            name=self.names[item.athlete_id],
+            squad=self.squads.get(item.athlete_id, ""),
+            probability=item.probability,
+            lower=item.lower,
+            upper=item.upper,
+            band=self.judge.band(item),
+            change=change(item, week_ago, self.judge),
+            shares=shares,
+            named=_worth_naming(shares, self.settings),
+            share_missing=item.share_missing,
+            confidence=confidence(item, shares, self.base_rate, self.ranking, self.settings),
+            is_flagged=item.athlete_id in flagged,
+        )
+
+    def _flags(self, rows: Sequence[AthleteRow]) -> tuple[Flag, ...]:
+        """By band, then by how much of the score comes from what can be worked on."""
+        flagged = [row for row in rows if row.is_flagged]
+        ordered = sorted(flagged, key=lambda row: (-row.band.rank, -_workable(row.shares), row.athlete_id))
+        return tuple(_flag(row, self.settings) for row in ordered)
+
+    def _not_scored(self) -> tuple[NotScored, ...]:
+        abstained = {
+            item.athlete_id: item.reason or "no reason recorded"
+            for item in self.run.predictions.values()
+            if item.abstained
+        }
+        athletes = self.tables["athletes"]
+        members = athletes[athletes["left_date"].isna() | (athletes["left_date"] >= self.date)]["athlete_id"]
+        unseen = {
+            athlete: "not part of this morning's run"
+            for athlete in members
+            if athlete not in self.run.predictions
+        }
+        found = [NotScored(self.names[athlete], reason) for athlete, reason in (abstained | unseen).items()]
+        return tuple(sorted(found, key=lambda item: item.name))
+
+    def _gaps(self) -> tuple[NamedGap, ...]:
+        missing = {item.athlete_id: item.share_missing for item in self.run.scored}
+        gaps = data_gaps(missing, self.tables, self.date, self.settings.silent_after_days)
+        named = [NamedGap(self.names[gap.athlete_id], gap) for gap in gaps]
+        return tuple(
+            sorted(
+                named, key=lambda item: (-len(item.gap.notes), -_or_zero(item.gap.share_missing), item.name)
+            )
+        )
+
+    def _pages(self, flags: Sequence[Flag]) -> tuple[AthletePage, ...]:
+        first = self.date - pd.Timedelta(weeks=self.settings.timeline_weeks)
+        runs = [run for run in (*self.earlier, self.run) if run.date >= first]
+        source = TimelineSource(self.tables, runs, self._contributions(runs), self.judge, first, self.date)
+        return tuple(self._page(flag, source) for flag in flags)
+
+    def _page(self, flag: Flag, source: TimelineSource) -> AthletePage:
+        strongest = sorted(flag.row.shares, key=lambda share: -abs(share.contribution))[:TRACKS]
+        keys = [(share.factor.key, share.factor.label) for share in strongest]
+        return AthletePage(
+            flag=flag,
+            timeline=source.of(flag.row.athlete_id, keys),
+            horizons=self._horizons(flag.row.athlete_id),
+            history=marks_of(flag.row.athlete_id, self.tables),
+        )
+
+    def _contributions(self, runs: Sequence[Run]) -> pd.DataFrame:
+        """Signed sums per athlete, day and factor, of the prediction that stands for each day."""
+        standing = {
+            (item.athlete_id, item.as_of, item.model_version): run.date for run in runs for item in run.scored
+        }
+        rows = self.explained[self.explained["as_of"].isin([run.as_of for run in runs])]
+        keys = zip(rows["athlete_id"], rows["as_of"], rows["model_version"], strict=True)
+        rows = rows.assign(date=pd.Series([standing.get(key) for key in keys], rows.index, "datetime64[us]"))
+        return rows.groupby(["athlete_id", "date", "factor"])["contribution"].sum().reset_index()
+
+    def _horizons(self, athlete_id: str) -> tuple[Horizon, ...]:
+        rows = self.predictions
+        is_own = (rows["athlete_id"] == athlete_id) & (rows["as_of"] == self.as_of)
+        own = rows[is_own & (rows["model_version"] == self.facts.version)].sort_values("horizon_days")
+        figures = zip(own["horizon_days"], own["probability"], own["lower"], own["upper"], strict=True)
+        return tuple(Horizon(int(days), *map(float, measured)) for days, *measured in figures)
+
+
+def _squads(athletes: pd.DataFrame, settings: ReportSettings) -> dict[str, str]:
+    pairs = zip(athletes["athlete_id"], athletes["squad"], strict=True)
+    return {
+        str(athlete): settings.squads.get(text_or_empty(squad), text_or_empty(squad))
+        for athlete, squad in pairs
+    }
+
+
+def _worth_naming(shares: Sequence[FactorShare], settings: ReportSettings) -> tuple[FactorShare, ...]:
+    least = math.log(settings.smallest_odds)
+    strong = [share for share in shares if abs(share.contribution) >= least]
+    return tuple(
+        sorted(strong, key=lambda share: (-abs(share.contribution), share.factor.key))[: settings.reasons]
+    )
+
+
+def _workable(shares: Sequence[FactorShare]) -> float:
+    return math.fsum(share.contribution for share in shares if share.factor.modifiable and share.is_raising)
+
+
+def _flag(row: AthleteRow, settings: ReportSettings) -> Flag:
+    least = math.log(settings.smallest_odds)
+    raising = [share for share in row.shares if share.contribution >= least]
+    workable = [share for share in raising if share.factor.modifiable][: settings.reasons]
+    fixed = [share for share in raising if not share.factor.modifiable]
+    return Flag(
+        row, _sentence(workable, fixed), tuple(share.leading.text for share in fixed), _checks(workable)
+    )
+
+
+def _sentence(workable: Sequence[FactorShare], fixed: Sequence[FactorShare]) -> str:
+    if workable:
+        return "Raised mostly by: " + "; ".join(share.leading.text for share in workable) + "."
+    if fixed:
+        return "Nothing that can be worked on raises this score; it comes from the fixed facts below."
+    return "No single factor stands out: many small contributions add up."
+
+
+def _checks(workable: Sequence[FactorShare]) -> tuple[Check, ...]:
+    return tuple(
+        Check(share.factor.label, share.factor.prompt, share.leading.evidence) for share in workable[:2]
+    )
+
+
+def _or_zero(value: float) -> float:
+    return 0.0 if math.isnan(value) else value

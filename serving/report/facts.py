@@ -1,0 +1,172 @@
+"""The model's own figures beside the baselines, and whether its ranking beats chance."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import pandas as pd
+
+from configs.errors import NotReady
+
+MODEL = "model"
+"""The `model` entry of a metric that belongs to the model itself; any other names a baseline."""
+
+RankingEvidence = Literal["better", "chance", "worse", "unknown"]
+
+_METRICS = {
+    "auroc": "AUROC: ranking; 0.5 is chance, 1 is perfect",
+    "average_precision": "Average precision: compare with the event rate",
+    "event_rate": "Event rate: days followed by an injury",
+    "brier": "Brier score: lower is better",
+    "scaled_brier": "Scaled Brier score: above 0 beats the event rate",
+    "calibration_slope": "Calibration slope: 1 is right",
+    "calibration_intercept": "Calibration intercept: 0 is right",
+    "observed_expected": "Injuries observed per injury expected: 1 is right",
+    "net_benefit": "Net benefit: above 0 is useful",
+    "alert_precision": "Precision within the alert budget",
+    "alert_recall": "Injuries caught within the alert budget",
+    "false_alerts_per_injury": "False alerts per injury caught",
+}
+_MODELS = {
+    MODEL: "This model",
+    "prevalence": "Base rate for all",
+    "age_history": "Age and history",
+    "logistic": "Logistic regression",
+    "acwr_rule": "ACWR rule",
+}
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One figure of the evaluation with its 95 % interval; `model` is "model" or the name of a baseline."""
+
+    horizon_days: int
+    model: str
+    name: str
+    value: float
+    lower: float
+    upper: float
+    n_rows: int
+    n_events: int
+    n_athletes: int
+
+
+@dataclass(frozen=True)
+class MetricsTable:
+    """One horizon's figures: a row per metric, a column per model, the model itself first."""
+
+    horizon_days: int
+    models: tuple[str, ...]
+    rows: tuple[tuple[str, tuple[Metric | None, ...]], ...]
+    n_rows: int
+    n_events: int
+    n_athletes: int
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """The bundle's figures; `base_rates` are the shares of athlete-days followed by an onset, by horizon."""
+
+    version: str
+    trained_at: pd.Timestamp
+    data_cut: pd.Timestamp
+    fingerprint: str
+    target: str
+    base_rates: Mapping[int, float]
+    metrics: tuple[Metric, ...]
+    verdict: tuple[str, ...]
+
+    def base_rate(self, horizon_days: int) -> float:
+        """The base rate at a horizon; raises NotReady without one, since bands are multiples of it."""
+        if horizon_days not in self.base_rates:
+            raise NotReady(
+                f"model {self.version}: no base rate for {horizon_days} days. Train and evaluate it again."
+            )
+        return self.base_rates[horizon_days]
+
+    def auroc(self, horizon_days: int) -> Metric | None:
+        return next(
+            (m for m in self.metrics if (m.horizon_days, m.model, m.name) == (horizon_days, MODEL, "auroc")),
+            None,
+        )
+
+    def ranking(self, horizon_days: int) -> RankingEvidence:
+        """Whether the AUROC's interval lies above 0.5, includes it, lies below it, or is not there."""
+        found = self.auroc(horizon_days)
+        if found is None or math.isnan(found.lower) or math.isnan(found.upper):
+            return "unknown"
+        if found.lower > 0.5:
+            return "better"
+        return "worse" if found.upper < 0.5 else "chance"
+
+    def tables(self) -> tuple[MetricsTable, ...]:
+        return tuple(
+            self._table(horizon) for horizon in sorted({metric.horizon_days for metric in self.metrics})
+        )
+
+    def _table(self, horizon_days: int) -> MetricsTable:
+        here = [metric for metric in self.metrics if metric.horizon_days == horizon_days]
+        models = tuple(sorted({metric.model for metric in here}, key=lambda name: (name != MODEL, name)))
+        names = dict.fromkeys(metric.name for metric in here)
+        found = {(metric.name, metric.model): metric for metric in here}
+        rows = tuple(
+            (metric_label(name), tuple(found.get((name, model)) for model in models)) for name in names
+        )
+        sizes = next((metric for metric in here if metric.model == MODEL), here[0])
+        return MetricsTable(horizon_days, models, rows, sizes.n_rows, sizes.n_events, sizes.n_athletes)
+
+
+def metric_label(name: str) -> str:
+    return _METRICS.get(name, name.replace("_", " ").capitalize())
+
+
+def model_label(name: str) -> str:
+    return _MODELS.get(name, name.replace("_", " ").capitalize())
+
+
+def model_facts(content: Mapping[str, Any]) -> ModelFacts:
+    """The facts from the caller's plain mapping: version, trained_at, data_cut, fingerprint, target, and what
+    the bundle's `metrics` hold: base_rates (by horizon), metrics and verdict.
+
+    A metric has horizon_days, model, against, name, value, lower, upper, n_rows, n_events and n_athletes; a
+    difference `against` a baseline is left to the evaluation's own table.
+    """
+    metrics = tuple(_metric(entry) for entry in content.get("metrics", ()) if entry.get("against") is None)
+    rates = {int(horizon): float(rate) for horizon, rate in content.get("base_rates", {}).items()}
+    return ModelFacts(
+        version=str(content["version"]),
+        trained_at=instant(content["trained_at"]),
+        data_cut=instant(content["data_cut"]),
+        fingerprint=str(content.get("fingerprint", "")),
+        target=str(content["target"]),
+        base_rates=rates,
+        metrics=metrics,
+        verdict=tuple(str(sentence) for sentence in content.get("verdict", ())),
+    )
+
+
+def instant(value: Any) -> pd.Timestamp:
+    """A UTC timestamp from a date, a timestamp or ISO text; one without a zone is taken as UTC."""
+    found = pd.Timestamp(value)
+    return found.tz_localize("UTC") if found.tzinfo is None else found.tz_convert("UTC")
+
+
+def _metric(entry: Mapping[str, Any]) -> Metric:
+    return Metric(
+        horizon_days=int(entry["horizon_days"]),
+        model=str(entry["model"]),
+        name=str(entry["name"]).lower(),
+        value=_or_nan(entry["value"]),
+        lower=_or_nan(entry.get("lower")),
+        upper=_or_nan(entry.get("upper")),
+        n_rows=int(entry["n_rows"]),
+        n_events=int(entry["n_events"]),
+        n_athletes=int(entry["n_athletes"]),
+    )
+
+
+def _or_nan(value: Any) -> float:
+    return float("nan") if value is None else float(value)

@@ -1,0 +1,183 @@
+"""The weekly report as one self-contained HTML file."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from serving.report import svg
+from serving.report.content import AthletePage, AthleteRow, WeeklyReport
+from serving.report.facts import Metric, model_label
+from serving.report.outcomes import FlagOutcome, Rate
+from serving.report.reasons import FactorShare, Reason
+from serving.report.svg import Cut, Doublings
+from serving.report.wording import (
+    GRADES,
+    as_title,
+    day,
+    number,
+    percent,
+    percent_range,
+    plural,
+    short_day,
+    times_odds,
+)
+
+TEMPLATES = Path(__file__).parent / "templates"
+SHOWN_FACTORS, SHOWN_REASONS = 5, 3
+"""Factors of an athlete's table, and measurements of each; the others are summed up and listed on request."""
+LISTED_FLAGS = 12
+SMALL_ODDS = 1.03
+"""A measurement that multiplies the odds by less, up or down, is summed up with the others of its kind."""
+
+
+def render_html(report: WeeklyReport) -> str:
+    """The report as HTML that needs no network, no font and no script from elsewhere."""
+    return _ENVIRONMENT.get_template("report.html.j2").render(
+        report=report,
+        cuts=cuts(report),
+        axis=axis(report),
+        grades=GRADES,
+        css=Markup((TEMPLATES / "report.css").read_text(encoding="utf-8")),
+        script=Markup((TEMPLATES / "report.js").read_text(encoding="utf-8")),
+    )
+
+
+def cuts(report: WeeklyReport) -> list[Cut]:
+    """Where each band above the lowest starts, as a probability."""
+    return [(band.from_times_base_rate * report.base_rate, band.label) for band in report.settings.bands[1:]]
+
+
+def axis(report: WeeklyReport) -> Doublings:
+    """The common axis of all scores, from a quarter of the base rate to the end of the longest interval."""
+    uppers = [row.upper for row in report.rows] + [
+        point.upper for page in report.pages for point in page.timeline.scores
+    ]
+    return Doublings(report.base_rate / 4, max([*uppers, 2 * cuts(report)[-1][0]]))
+
+
+def rate_words(rate: Rate, too_few_below: int) -> str:
+    """ "2 of 14 (14 %; 95 % interval 4 to 40 %)"; too few cases give the count alone."""
+    if rate.n == 0:
+        return "no cases yet"
+    count = f"{number(rate.hits)} of {number(rate.n)}"
+    if rate.n < too_few_below:
+        return f"{count} (too few to say more)"
+    return f"{count} ({percent(rate.hits / rate.n)}; 95 % interval {percent_range(rate.lower, rate.upper)})"
+
+
+def metric_words(metric: Metric | None) -> str:
+    """ "0.61 (0.52 to 0.70)"."""
+    if metric is None or math.isnan(metric.value):
+        return "–"
+    decimals = _decimals(metric)
+    value = f"{metric.value:,.{decimals}f}".replace("-", "−")
+    if math.isnan(metric.lower) or math.isnan(metric.upper):
+        return f"{value} (no interval)"
+    return f"{value} ({metric.lower:.{decimals}f} to {metric.upper:.{decimals}f})".replace("-", "−")
+
+
+def _decimals(metric: Metric) -> int:
+    """Enough for a small figure to differ from 0, no more than two for an ordinary one."""
+    size = abs(metric.value)
+    if size >= 10:
+        return 1
+    return 2 if size >= 0.1 or metric.name.startswith("calibration") else 3 if size >= 0.02 else 4
+
+
+def main_shares(row: AthleteRow) -> tuple[list[FactorShare], list[FactorShare]]:
+    """The factors of the athlete's table, the one that raises most first, and those left to one line."""
+    by_size = sorted(row.shares, key=lambda share: -abs(share.contribution))
+    shown = {share.factor.key for share in by_size[:SHOWN_FACTORS]}
+    main = [share for share in row.shares if share.factor.key in shown]
+    return main, [share for share in row.shares if share.factor.key not in shown]
+
+
+def told_apart(reasons: Sequence[Reason]) -> tuple[list[Reason], list[Reason]]:
+    """The measurements worth a row each, and the small ones that are summed up."""
+    by_size = sorted(reasons, key=lambda reason: -abs(reason.contribution))
+    large = [reason for reason in by_size[:SHOWN_REASONS] if abs(reason.contribution) >= math.log(SMALL_ODDS)]
+    return large, by_size[len(large) :]
+
+
+def together(items: Sequence[Reason] | Sequence[FactorShare]) -> float:
+    return math.fsum(item.contribution for item in items)
+
+
+def strongest(row: AthleteRow) -> float:
+    """The largest contribution of a single measurement: the length of a full bar in the athlete's table."""
+    return max((abs(reason.contribution) for share in row.shares for reason in share.reasons), default=0.0)
+
+
+def other_auroc(report: WeeklyReport) -> list[Metric]:
+    """The model's AUROC at the horizons that have no table of their own on paper."""
+    found = [report.facts.auroc(table.horizon_days) for table in report.metrics]
+    return [metric for metric in found if metric and metric.horizon_days != report.settings.horizon_days]
+
+
+def flags_to_list(report: WeeklyReport) -> list[FlagOutcome]:
+    """The newest flags, and every older one that an injury followed."""
+    flags = report.record.flags
+    return [flag for place, flag in enumerate(flags) if place < LISTED_FLAGS or flag.status == "injured"]
+
+
+def chart(page: AthletePage, report: WeeklyReport) -> Markup:
+    return svg.timeline(page.timeline, page.flag.row.name, cuts(report), axis(report))
+
+
+def tied(text: str) -> Markup:
+    """The text with each number kept on one line with the unit that follows it."""
+    return Markup(
+        re.sub(
+            r"(\d) (?=(?:%|m|km|min|AU|N|cm|h|SD|days?|years?|times|bpm)\b|%)", "\\1\u00a0", str(escape(text))
+        )
+    )
+
+
+def _environment() -> Environment:
+    found = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    filters: dict[str, Any] = {
+        "as_title": as_title,
+        "day": day,
+        "exp": math.exp,
+        "metric_words": metric_words,
+        "model_label": model_label,
+        "number": number,
+        "percent": percent,
+        "rate_words": rate_words,
+        "short_day": short_day,
+        "tied": tied,
+        "times_odds": times_odds,
+    }
+    found.filters.update(filters)
+    found.globals.update(
+        band_mark=svg.band_mark,
+        interval_bar=svg.interval_bar,
+        odds_bar=svg.odds_bar,
+        chart=chart,
+        plural=plural,
+        percent_range=percent_range,
+        main_shares=main_shares,
+        told_apart=told_apart,
+        together=together,
+        strongest=strongest,
+        other_auroc=other_auroc,
+        flags_to_list=flags_to_list,
+        isnan=math.isnan,
+    )
+    return found
+
+
+_ENVIRONMENT = _environment()

@@ -1,0 +1,134 @@
+"""The settings of configs/report.toml: alert budget, bands, and what counts as old, silent or too few."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from configs import load, reject_unknown
+from configs.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Band:
+    """One band of the score, from `from_times_base_rate` times the base rate; `rank` 0 is the lowest."""
+
+    key: str
+    label: str
+    from_times_base_rate: float
+    rank: int
+
+
+@dataclass(frozen=True)
+class ReportSettings:
+    """Every setting of the report, as configs/report.toml documents it."""
+
+    title: str
+    horizon_days: int
+    alerts_most: int
+    alerts_per_athletes: int
+    bands: tuple[Band, ...]
+    timeline_weeks: int
+    track_record_weeks: int
+    reasons: int
+    smallest_odds: float
+    silent_after_days: int
+    old_after_days: int
+    share_missing: float
+    bands_spanned: int
+    too_few_below: int
+    squads: Mapping[str, str]
+
+    def budget(self, scored: int) -> int:
+        """How many of `scored` athletes may be flagged."""
+        return min(scored, max(1, scored * self.alerts_most // self.alerts_per_athletes))
+
+    def band_of(self, probability: float, base_rate: float) -> Band:
+        """The highest band whose cut-off `probability` reaches."""
+        reached = [band for band in self.bands if probability >= band.from_times_base_rate * base_rate]
+        return reached[-1] if reached else self.bands[0]
+
+    @property
+    def multiples(self) -> dict[str, float]:
+        """Each band's multiple of the base rate, lowest first: what scoring needs to name a band."""
+        return {band.key: band.from_times_base_rate for band in self.bands}
+
+    def band_named(self, key: str) -> Band | None:
+        return next((band for band in self.bands if band.key == key), None)
+
+
+_SECTIONS: Mapping[str, tuple[str, ...]] = {
+    "reading": (
+        "timeline_weeks",
+        "track_record_weeks",
+        "reasons",
+        "smallest_odds",
+        "silent_after_days",
+    ),
+    "confidence": ("old_after_days", "share_missing", "bands_spanned"),
+    "evidence": ("too_few_below",),
+}
+
+
+def load_report_settings(folder: Path | None = None) -> ReportSettings:
+    """configs/report.toml, or the copy in `folder`; raises ConfigError with the entry that is wrong."""
+    content = load("report.toml", folder)
+    reject_unknown(content, {"title", "horizon_days", "alerts", "bands", "squads", *_SECTIONS}, "report.toml")
+    alerts = _section(content, "alerts", ("most", "per_athletes"))
+    plain = {
+        key: value for name, keys in _SECTIONS.items() for key, value in _section(content, name, keys).items()
+    }
+    return ReportSettings(
+        title=str(_entry(content, "title", "report.toml")),
+        horizon_days=int(_positive(content, "horizon_days", "report.toml")),
+        alerts_most=int(_positive(alerts, "most", "report.toml, [alerts]")),
+        alerts_per_athletes=int(_positive(alerts, "per_athletes", "report.toml, [alerts]")),
+        bands=_bands(content.get("bands", [])),
+        squads={str(key): str(name) for key, name in content.get("squads", {}).items()},
+        **plain,
+    )
+
+
+def _section(content: Mapping[str, Any], name: str, keys: tuple[str, ...]) -> dict[str, Any]:
+    where = f"report.toml, [{name}]"
+    section = dict(_entry(content, name, "report.toml"))
+    reject_unknown(section, set(keys), where)
+    return {key: _positive(section, key, where) for key in keys}
+
+
+def _bands(entries: list[dict[str, Any]]) -> tuple[Band, ...]:
+    bands = tuple(_band(entry, rank) for rank, entry in enumerate(entries))
+    cuts = [band.from_times_base_rate for band in bands]
+    if (
+        len(bands) < 2
+        or cuts[0] != 0
+        or cuts != sorted(set(cuts))
+        or len({band.key for band in bands}) < len(bands)
+    ):
+        raise ConfigError(
+            f"report.toml, [[bands]]: found cut-offs {cuts}. Give at least two bands with different keys, "
+            "the first from 0, each next one higher."
+        )
+    return bands
+
+
+def _band(entry: dict[str, Any], rank: int) -> Band:
+    where = f"report.toml, [[bands]] number {rank + 1}"
+    reject_unknown(entry, {"key", "label", "from_times_base_rate"}, where)
+    cut = float(_entry(entry, "from_times_base_rate", where))
+    return Band(str(_entry(entry, "key", where)), str(_entry(entry, "label", where)), cut, rank)
+
+
+def _entry(content: Mapping[str, Any], key: str, where: str) -> Any:
+    if key not in content:
+        raise ConfigError(f"{where}: missing {key}.")
+    return content[key]
+
+
+def _positive(content: Mapping[str, Any], key: str, where: str) -> Any:
+    value = _entry(content, key, where)
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or value <= 0:
+        raise ConfigError(f"{where}: {key} is {value!r}; give a number above 0.")
+    return value

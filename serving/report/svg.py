@@ -1,0 +1,253 @@
+"""Small pictures as inline SVG text: readable without colour, and described in words for screen readers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+from markupsafe import Markup, escape
+
+from serving.report.timeline import DayLoad, FactorTrack, Mark, ScorePoint, Timeline
+from serving.report.wording import day, number, percent, percent_range, short_day
+
+WIDTH = 440
+LEFT, RIGHT = 46, 62
+PLOT = WIDTH - LEFT - RIGHT
+LOAD_HEIGHT, SCORE_HEIGHT, TRACK_HEIGHT = 74, 96, 40
+GAP = 30
+
+Cut = tuple[float, str]
+"""Where a band starts, and its label."""
+
+
+def band_mark(rank: int, bands: int) -> Markup:
+    """Rising bars, as many filled as the band's rank: the band without colour."""
+    bars = []
+    for place in range(bands):
+        height = 4 + 8 * place / max(1, bands - 1)
+        style = "on" if place <= rank else "off"
+        bars.append(_bar(style, place * 5 + 0.5, 12.5 - height, 3.5, height))
+    return Markup(
+        f'<svg class="mark" viewBox="0 0 {bands * 5} 13" width="{bands * 5}" height="13" aria-hidden="true">'
+        f"{''.join(bars)}</svg>"
+    )
+
+
+def interval_bar(
+    probability: float, lower: float, upper: float, cuts: Sequence[Cut], axis: Doublings
+) -> Markup:
+    """The score as a dot on its interval, over ticks where the bands start."""
+    width, height = 120, 18
+
+    def x(value: float) -> float:
+        return 5 + axis.share(value) * (width - 10)
+
+    ticks = "".join(f'<path class="cut" d="M{x(cut):.1f} 1V17"/>' for cut, _ in cuts)
+    words = f"{percent(probability)}, interval {percent_range(lower, upper)}"
+    return Markup(
+        f'<svg class="interval" viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img" '
+        f'aria-label="{escape(words)}"><path class="axis" d="M3 9H{width - 3}"/>{ticks}'
+        f'<path class="range" d="M{x(lower):.1f} 9H{x(upper):.1f}"/>'
+        f'<circle class="dot" cx="{x(probability):.1f}" cy="9" r="4.2"/></svg>'
+    )
+
+
+def odds_bar(contribution: float, most: float) -> Markup:
+    """A bar to the right (filled: raises) or left (hollow: lowers) of a middle line, beside its figure."""
+    half = 44
+    length = half * min(1.0, abs(contribution) / most) if most > 0 else 0.0
+    start = half + 1 if contribution >= 0 else half + 1 - length
+    style = "up" if contribution >= 0 else "down"
+    width = 2 * half + 2
+    return Markup(
+        f'<svg class="odds" viewBox="0 0 {width} 12" width="{width}" height="12" aria-hidden="true">'
+        f"{_bar(style, start, 2, max(length, 0.6), 8)}"
+        f'<path class="axis" d="M{half + 1} 0V12"/></svg>'
+    )
+
+
+def timeline(line: Timeline, name: str, cuts: Sequence[Cut], axis: Doublings) -> Markup:
+    """Load, score and factors of the same weeks under each other, on one time axis."""
+    x = _Days(line.first, PLOT / ((line.last - line.first).days + 1))
+    tracks_top = LOAD_HEIGHT + SCORE_HEIGHT + 2 * GAP + 18
+    bottom = tracks_top + TRACK_HEIGHT * len(line.tracks) + 4
+    body = [
+        _weeks(line, x, bottom),
+        _marks(line.marks, x, bottom),
+        _loads(line, x, 18),
+        _scores(line.scores, x, 18 + LOAD_HEIGHT + GAP, cuts, axis),
+        *_tracks(line.tracks, x, tracks_top),
+    ]
+    words = _in_words(line, name)
+    return Markup(
+        f'<svg class="timeline" viewBox="0 0 {WIDTH} {bottom + 20}" role="img" aria-label="{escape(words)}">'
+        f"{''.join(body)}</svg>"
+    )
+
+
+@dataclass(frozen=True)
+class _Days:
+    """The time axis: a call gives the middle of a day's column."""
+
+    first: pd.Timestamp
+    step: float
+
+    def __call__(self, date: pd.Timestamp) -> float:
+        return LEFT + ((date - self.first).days + 0.5) * self.step
+
+
+@dataclass(frozen=True)
+class Doublings:
+    """A probability axis on which each doubling has the same length; values beyond stop at its ends."""
+
+    least: float
+    most: float
+
+    def share(self, value: float) -> float:
+        """Place of a value, from 0 at `least` to 1 at `most`."""
+        span = math.log(self.most / self.least)
+        return min(max(math.log(max(value, self.least) / self.least) / span, 0.0), 1.0)
+
+
+@dataclass(frozen=True)
+class _Scale:
+    """A linear axis from `start` at value 0 to `end` at value `most`; values beyond stop at its end."""
+
+    most: float
+    start: float
+    end: float
+
+    def __call__(self, value: float) -> float:
+        share = min(max(value / self.most, 0.0), 1.0) if self.most > 0 else 0.0
+        return self.start + share * (self.end - self.start)
+
+
+def _bar(style: str, left: float, top: float, width: float, height: float) -> str:
+    size = f'width="{width:.1f}" height="{height:.1f}"'
+    return f'<rect class="{style}" x="{left:.1f}" y="{top:.1f}" {size}/>'
+
+
+def _text(x: float, y: float, text: str, style: str = "", anchor: str = "start") -> str:
+    return f'<text class="{style}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
+
+
+def _weeks(line: Timeline, x: _Days, bottom: float) -> str:
+    """A fine line each week, counted back from the last day, with the date under every second one."""
+    parts = []
+    for weeks in range((line.last - line.first).days // 7 + 1):
+        date = line.last - pd.Timedelta(weeks=weeks)
+        parts.append(f'<path class="grid" d="M{x(date):.1f} 16V{bottom:.1f}"/>')
+        if weeks % 2 == 0:
+            parts.append(_text(x(date), bottom + 14, short_day(date), "tick", "middle"))
+    return "".join(parts)
+
+
+def _loads(line: Timeline, x: _Days, top: float) -> str:
+    most = max((load.value for load in line.loads if load.value is not None), default=0.0)
+    bottom = top + LOAD_HEIGHT
+    y = _Scale(most, bottom, top + 4)
+    unit = f" ({line.load_unit} a day)" if line.load_unit else " a day"
+    parts = [_text(LEFT, top - 7, f"{line.load_label}{unit}", "head"), _unknown(line.loads, x, top, bottom)]
+    for load in line.loads:
+        if load.value:
+            height = bottom - y(load.value)
+            left, width = x(load.date) - 0.38 * x.step, 0.76 * x.step
+            parts.append(_bar("load", left, y(load.value), width, height))
+    parts.append(f'<path class="axis" d="M{LEFT} {bottom}H{WIDTH - RIGHT}"/>')
+    if most:
+        parts.append(_text(LEFT - 5, top + 9, number(most), "tick", "end"))
+    return "".join(parts) + _text(LEFT - 5, bottom, "0", "tick", "end")
+
+
+def _unknown(loads: Sequence[DayLoad], x: _Days, top: float, bottom: float) -> str:
+    """A grey field over days without data, so that they are not read as rest."""
+    parts, start = [], None
+    for load in [*loads, None]:
+        if load is not None and load.value is None:
+            start = start or load.date
+            end = load.date
+        elif start is not None:
+            left, right = x(start) - x.step / 2, x(end) + x.step / 2
+            parts.append(_bar("unknown", left, top, right - left, bottom - top))
+            if right - left > 42:
+                parts.append(_text((left + right) / 2, (top + bottom) / 2 + 3, "no data", "tick", "middle"))
+            start = None
+    return "".join(parts)
+
+
+def _scores(scores: Sequence[ScorePoint], x: _Days, top: float, cuts: Sequence[Cut], axis: Doublings) -> str:
+    bottom = top + SCORE_HEIGHT
+
+    def y(value: float) -> float:
+        return bottom - axis.share(value) * SCORE_HEIGHT
+
+    parts = [_text(LEFT, top - 7, "Score with its interval (each doubling has the same height)", "head")]
+    for cut, label in cuts:
+        parts.append(f'<path class="cut" d="M{LEFT} {y(cut):.1f}H{WIDTH - RIGHT}"/>')
+        parts.append(_text(WIDTH - RIGHT + 4, y(cut) - 2, f"▲ {label}", "tick"))
+        parts.append(_text(LEFT - 5, y(cut) + 3, percent(cut), "tick", "end"))
+    points = [(x(point.date), y(point.probability)) for point in scores]
+    parts.append(f'<polyline class="score" points="{" ".join(f"{a:.1f},{b:.1f}" for a, b in points)}"/>')
+    for point in scores:
+        at = x(point.date)
+        parts.append(f'<path class="range" d="M{at:.1f} {y(point.lower):.1f}V{y(point.upper):.1f}"/>')
+        parts.append(f'<circle class="dot" cx="{at:.1f}" cy="{y(point.probability):.1f}" r="3"/>')
+    parts.append(f'<path class="axis" d="M{LEFT} {bottom}H{WIDTH - RIGHT}"/>')
+    return "".join(parts)
+
+
+def _tracks(tracks: Sequence[FactorTrack], x: _Days, top: float) -> list[str]:
+    """One strip per factor on a common scale: filled bars up raise the score, hollow ones down lower it."""
+    sizes = [abs(size) for track in tracks for _, size in track.points]
+    most = max([*sizes, 0.1])
+    head = _text(LEFT, top - 7, "Factors: filled and up raises, hollow and down lowers", "head")
+    return [head, *(_track(track, x, top + place * TRACK_HEIGHT, most) for place, track in enumerate(tracks))]
+
+
+def _track(track: FactorTrack, x: _Days, top: float, most: float) -> str:
+    middle, half = top + 25, 13.0
+    size = _Scale(most, 0, half)
+    width = min(7.0, max(2.5, 0.8 * x.step))
+    parts = [
+        _text(LEFT + 2, top + 8, track.label, "label"),
+        f'<path class="axis" d="M{LEFT} {middle}H{WIDTH - RIGHT}"/>',
+    ]
+    for date, value in track.points:
+        height = size(abs(value))
+        y = middle - height if value >= 0 else middle
+        style = "up" if value >= 0 else "down"
+        parts.append(_bar(style, x(date) - width / 2, y, width, height))
+    if track.points:
+        parts.append(
+            _text(WIDTH - RIGHT + 4, middle + 3, f"× {math.exp(track.points[-1][1]):.2f} odds", "tick")
+        )
+    return "".join(parts)
+
+
+def _marks(marks: Sequence[Mark], x: _Days, bottom: float) -> str:
+    """A line through all panels: a cross at its head for an injury, a ring for a return."""
+    parts = []
+    for mark in marks:
+        at = x(mark.date)
+        parts.append(f'<path class="{"back" if mark.is_return else "hurt"}" d="M{at:.1f} 14V{bottom:.1f}"/>')
+        if mark.is_return:
+            parts.append(f'<circle class="ring" cx="{at:.1f}" cy="9" r="3.6"/>')
+        else:
+            parts.append(f'<path class="cross" d="M{at - 4:.1f} 5l8 8m0 -8l-8 8"/>')
+    return "".join(parts)
+
+
+def _in_words(line: Timeline, name: str) -> str:
+    """What the picture shows, for those who do not see it; the figures stand in the tables beside it."""
+    found = [f"{name}, {day(line.first)} to {day(line.last)}."]
+    if line.scores:
+        first, last = line.scores[0], line.scores[-1]
+        found.append(
+            f"Score {percent(first.probability)} on {day(first.date)}, "
+            f"{percent(last.probability)} on {day(last.date)}."
+        )
+    found += [f"{day(mark.date)}: {mark.text}." for mark in line.marks]
+    unknown = sum(load.value is None for load in line.loads)
+    return " ".join(found) + (f" {unknown} days without load data." if unknown else "")

@@ -1,0 +1,166 @@
+"""An athlete's last weeks as plain values: daily load, scores, factors, injuries and returns."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from serving.report.outcomes import Judge
+from serving.report.runs import Run
+from serving.report.settings import Band
+
+_LOADS = {
+    "load_au": ("Session load", "AU"),
+    "distance_m": ("Distance", "m"),
+    "player_load_au": ("Accelerometer load", "AU"),
+    "duration_min": ("Minutes trained", "min"),
+    "masked_load_1": ("Load (the source hides its unit)", ""),
+}
+"""Measures of daily load, the preferred first."""
+
+
+@dataclass(frozen=True)
+class DayLoad:
+    """Load of one day: 0 is rest, None means that nothing is known."""
+
+    date: pd.Timestamp
+    value: float | None
+
+
+@dataclass(frozen=True)
+class ScorePoint:
+    date: pd.Timestamp
+    probability: float
+    lower: float
+    upper: float
+    band: Band
+
+
+@dataclass(frozen=True)
+class FactorTrack:
+    """A factor's contribution in log-odds on each scored day."""
+
+    label: str
+    points: tuple[tuple[pd.Timestamp, float], ...]
+
+
+@dataclass(frozen=True)
+class Mark:
+    """An injury or a return, in words."""
+
+    date: pd.Timestamp
+    text: str
+    is_return: bool
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """Everything that an athlete's chart shows from `first` to `last`."""
+
+    first: pd.Timestamp
+    last: pd.Timestamp
+    load_label: str
+    load_unit: str
+    loads: tuple[DayLoad, ...]
+    scores: tuple[ScorePoint, ...]
+    tracks: tuple[FactorTrack, ...]
+    marks: tuple[Mark, ...]
+
+
+@dataclass(frozen=True)
+class TimelineSource:
+    """The squad's data from which a timeline is cut."""
+
+    tables: Mapping[str, pd.DataFrame]
+    runs: Sequence[Run]
+    contributions: pd.DataFrame
+    """Columns athlete_id, date, factor, contribution: signed sums."""
+    judge: Judge
+    first: pd.Timestamp
+    last: pd.Timestamp
+
+    def of(self, athlete_id: str, factors: Sequence[tuple[str, str]]) -> Timeline:
+        """The timeline of one athlete with a track per (key, label) of `factors`."""
+        label, unit, loads = self._loads(athlete_id)
+        return Timeline(
+            first=self.first,
+            last=self.last,
+            load_label=label,
+            load_unit=unit,
+            loads=loads,
+            scores=self._scores(athlete_id),
+            tracks=self._tracks(athlete_id, factors),
+            marks=tuple(
+                mark for mark in marks_of(athlete_id, self.tables) if self.first <= mark.date <= self.last
+            ),
+        )
+
+    def _loads(self, athlete_id: str) -> tuple[str, str, tuple[DayLoad, ...]]:
+        sessions = _of(self.tables["sessions"], athlete_id)
+        sessions = sessions[sessions["date"].between(self.first, self.last)]
+        column = next((name for name in _LOADS if sessions[name].notna().any()), "load_au")
+        sums = sessions.groupby("date")[column].sum(min_count=1).to_dict()
+        days = pd.date_range(self.first, self.last - pd.Timedelta(days=1), unit="us")
+        covered = self._covered(athlete_id, days)
+        loads = [
+            DayLoad(day, _load(sums.get(day), known))
+            for day, known in zip(days, covered.tolist(), strict=True)
+        ]
+        return *_LOADS[column], tuple(loads)
+
+    def _covered(self, athlete_id: str, days: pd.DatetimeIndex) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+        coverage = _of(self.tables["coverage"], athlete_id)
+        spans = coverage[coverage["table"] == "sessions"]
+        inside = np.zeros(len(days), dtype=bool)
+        for first, last in zip(spans["first_date"], spans["last_date"], strict=True):
+            inside |= (days >= first) & (days <= last)
+        return inside
+
+    def _scores(self, athlete_id: str) -> tuple[ScorePoint, ...]:
+        found = [run.predictions.get(athlete_id) for run in self.runs if self.first <= run.date <= self.last]
+        return tuple(
+            ScorePoint(item.date, item.probability, item.lower, item.upper, self.judge.band(item))
+            for item in found
+            if item is not None and not item.abstained
+        )
+
+    def _tracks(self, athlete_id: str, factors: Sequence[tuple[str, str]]) -> tuple[FactorTrack, ...]:
+        own = _of(self.contributions, athlete_id)
+        return tuple(FactorTrack(label, _points(own[own["factor"] == key])) for key, label in factors)
+
+
+def _points(rows: pd.DataFrame) -> tuple[tuple[pd.Timestamp, float], ...]:
+    ordered = rows.sort_values("date")
+    return tuple(zip(ordered["date"], ordered["contribution"].astype(float), strict=True))
+
+
+def _load(value: float | None, is_covered: bool) -> float | None:
+    if value is not None and not pd.isna(value):
+        return float(value)
+    return 0.0 if is_covered and value is None else None
+
+
+def marks_of(athlete_id: str, tables: Mapping[str, pd.DataFrame]) -> tuple[Mark, ...]:
+    """Every injury and return of an athlete, oldest first."""
+    injuries, returns = _of(tables["injuries"], athlete_id), _of(tables["returns"], athlete_id)
+    marks = [Mark(row["date"], _injury(row), False) for row in injuries.to_dict("records")]
+    marks += [Mark(date, "cleared to play", True) for date in returns["date"]]
+    return tuple(sorted(marks, key=lambda mark: (mark.date, mark.is_return)))
+
+
+def _injury(row: Mapping[Hashable, Any]) -> str:
+    """ "left hamstring, muscle", as far as it was recorded."""
+    side = "" if row["side"] in ("unknown", "none") else f"{row['side']} "
+    muscle = row["muscle_group"]
+    is_named = isinstance(muscle, str) and muscle not in ("unknown", "other")
+    site = str(muscle if is_named else row["body_area"]).replace("_", " ")
+    tissue = "" if is_named or row["tissue"] == "unknown" else f", {row['tissue']}"
+    return f"{side}{site}{tissue} injury"
+
+
+def _of(table: pd.DataFrame, athlete_id: str) -> pd.DataFrame:
+    return table[table["athlete_id"] == athlete_id]
