@@ -226,11 +226,13 @@ def importance(mean_absolute: Mapping[str, float] | pd.Series[float], title: str
 
     It says how far a feature or factor moves scores, up or down; not that changing it would change the risk.
     """
-    values = pd.Series(dict(mean_absolute), dtype="float64").sort_values(ascending=False)
+    given = mean_absolute if isinstance(mean_absolute, pd.Series) else dict(mean_absolute)
+    values = pd.Series(given, dtype="float64").sort_values(ascending=False)
     shown = values.head(most)[::-1]
     figure = Figure(figsize=(8.2, 1.5 + 0.3 * max(len(shown), 1)), layout="constrained")
     axes = figure.add_subplot()
-    bars = axes.barh(list(shown.index), list(shown), color=BLUE, height=0.68)
+    bars = axes.barh(range(len(shown)), list(shown), color=BLUE, height=0.68)
+    axes.set_yticks(range(len(shown)), list(shown.index))  # by place: two features may share a label
     axes.bar_label(bars, labels=[f"{value:.3f}" for value in shown], padding=4, fontsize=8.5, color="#333333")
     _plain(axes)
     axes.grid(axis="y", visible=False)

@@ -108,7 +108,12 @@ def log_training(
 
 
 def set_alias(store: Path, version: int, alias: Alias) -> None:
-    """Point `alias` at a registered version; the version that had it loses it."""
+    """Point `alias` at a registered version, away from the one that had it; NotReady without that version."""
+    _require_record(_Place.of(store))
+    known = [each.version for each in versions(store)]
+    if version not in known:
+        listed = ", ".join(str(number) for number in known) or "none"
+        raise NotReady(f"version {version} is not registered. Registered: {listed}.")
     with _without_deprecations(), _writing(store) as place, _connected(place):
         _client().set_registered_model_alias(NAME, alias, str(version))
 

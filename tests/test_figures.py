@@ -5,6 +5,7 @@ from __future__ import annotations
 from io import BytesIO
 
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
@@ -115,6 +116,11 @@ def test_importance_bars_are_sorted_and_say_how_many_were_left_out() -> None:
     axes = drawn.axes[0]
     assert [tick.get_text() for tick in axes.get_yticklabels()] == ["c", "b"]  # drawn from the bottom up
     assert axes.get_xlabel() == "Mean |contribution| to the score (log-odds); 1 smaller ones left out"
+
+
+def test_two_features_of_one_label_keep_a_bar_each() -> None:
+    drawn = figures.importance(pd.Series([0.1, 0.3], index=["Sprints", "Sprints"]), "Features")
+    assert [bar.get_width() for bar in drawn.axes[0].patches] == [0.1, 0.3]
 
 
 @pytest.mark.parametrize(
