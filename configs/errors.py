@@ -1,6 +1,7 @@
 """The errors that a user can cause or mend, one class per exit code.
 
     StrainwatchError
+    ├── WrongArgument   2  an argument says what cannot be meant (as for any wrong command line)
     ├── FileRefused     3  a file could not be read at all, or --strict refused it: nothing came in
     ├── NotReady        5  the store lacks what the command needs (no data, no model, unknown athlete)
     ├── StoreBusy       6  another process holds the store
@@ -8,7 +9,7 @@
     └── IntegrityError  8  a self-check failed (replay, additivity): nothing was written
 
 Exit code 4 (some rows quarantined, the rest came in) is an outcome and not an error; 1 is a defect of
-Strainwatch itself and 2 a wrong command line.
+Strainwatch itself.
 """
 
 from __future__ import annotations
@@ -20,6 +21,10 @@ class StrainwatchError(Exception):
     """Base of every error that ends with a message and an exit code instead of a traceback."""
 
     exit_code = 1
+
+
+class WrongArgument(StrainwatchError):
+    exit_code = 2
 
 
 class FileRefused(StrainwatchError):

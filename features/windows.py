@@ -50,6 +50,15 @@ def days(dates: pd.Series) -> Ints:
     return np.where(np.isnat(whole), _NO_DAY, whole.astype(np.int64))
 
 
+def known_by(tables: Mapping[str, pd.DataFrame], instant: pd.Timestamp) -> dict[str, pd.DataFrame]:
+    """The tables as they stood at `instant`: no row that arrived later, no word of what superseded one later."""
+    kept = {name: table[table["known_at"] <= instant].reset_index(drop=True) for name, table in tables.items()}
+    return {
+        name: table.assign(superseded_at=table["superseded_at"].where(table["superseded_at"] <= instant))
+        for name, table in kept.items()
+    }
+
+
 @dataclass(frozen=True)
 class Moments:
     """Prediction moments as arrays: athlete code (-1 if unknown), local day, instant."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pandas as pd
 
-from configs.errors import NotReady
+from configs.errors import NotReady, WrongArgument
 from features.target import Target
 from models.bundle import Bundle
 from models.registry import champion
@@ -35,6 +35,37 @@ class Day:
     scores: Scores
     changed: int
 
+    def facts(self) -> dict[str, Any]:
+        """The run in counts, for scripts and the run log."""
+        athletes = self.scores.predictions.drop_duplicates("athlete_id")
+        return {
+            "as_of": self.as_of.isoformat(),
+            "model_version": self.bundle.version,
+            "outcome": self.outcome,
+            "scored": self.scores.scored,
+            "not_scored": int(athletes["abstained"].sum()),
+            "changed": self.changed,
+            "in_sample": self.in_sample,
+        }
+
+    def in_words(self) -> str:
+        """The run in a sentence or three."""
+        facts = self.facts()
+        when = f"{self.as_of:%Y-%m-%d %H:%M} UTC"
+        said = {
+            "scored": f"Scored {facts['scored']} athletes as of {when}; {facts['not_scored']} could not be scored.",
+            "unchanged": f"{when} was scored before by this model, with the same result; nothing was added.",
+            "kept": f"{when} was scored before by this model. {self.changed} athletes would score differently today, since data "
+            "for that day came in or changed; what was said then stays. --replace puts today's in its place.",
+            "replaced": f"Replaced what was said of {when}; {self.changed} athletes score differently.",
+        }[self.outcome]
+        if self.in_sample:
+            said += (
+                f" The model has learnt from outcomes up to {self.bundle.data_cut:%Y-%m-%d}, so these scores are in sample "
+                "and prove nothing; `train --until` an earlier day for scores that do."
+            )
+        return said
+
     @property
     def in_sample(self) -> bool:
         """True if the model was trained on outcomes of this day: such scores prove nothing."""
@@ -49,18 +80,25 @@ def moment(as_of: str | None, target: Target, now: datetime) -> pd.Timestamp:
     """The instant that `as_of` names: a day stands for its prediction hour, a time is UTC unless it says otherwise.
 
     Without one: today's prediction hour, or now if that hour has not come. Raises NotReady for a time that lies
-    ahead, ValueError for text that is no time.
+    ahead, WrongArgument for text that is no time.
     """
     current = pd.Timestamp(now).as_unit("us")
     if as_of is None:
         return min(current, target.as_of(pd.DatetimeIndex([target.local_day(current)]))[0])
-    found = pd.Timestamp(as_of)
+    try:
+        found = pd.Timestamp(as_of)
+    except ValueError as error:
+        raise WrongArgument(f"--as-of '{as_of}' is no time; write 2021-10-04 or 2021-10-04T09:00Z.") from error
     if found.tzinfo is None and found == found.normalize() and len(as_of.strip()) <= len("2021-10-04"):
         instant = target.as_of(pd.DatetimeIndex([found]))[0]
     else:
-        instant = (found.tz_localize("UTC") if found.tzinfo is None else found.tz_convert("UTC")).as_unit("us")
+        instant = (found.tz_localize("UTC") if found.tzinfo is None else found.tz_convert("UTC")).as_unit(
+            "us"
+        )
     if instant > current:
-        raise NotReady(f"--as-of {as_of} lies ahead (it is {current:%Y-%m-%d %H:%M} UTC): nobody can know that data yet.")
+        raise NotReady(
+            f"--as-of {as_of} lies ahead (it is {current:%Y-%m-%d %H:%M} UTC): nobody can know that data yet."
+        )
     return instant
 
 
@@ -79,7 +117,7 @@ def score_day(
     Raises NotReady without champion or athletes, StoreBusy if another process holds the store.
     """
     with store.lock(wait_s):
-        bundle = champion(store.path).bundle
+        bundle, _ = champion(store.path)
         instant = moment(as_of, bundle.target, now)
         settings = load_report_settings(configs_folder)
         scores = score(read_tables(store), instant, bundle, settings, made_at=pd.Timestamp(now).as_unit("us"))
@@ -112,3 +150,33 @@ def _differing(before: pd.DataFrame, now: pd.DataFrame) -> int:
     left, right = left.align(right, join="outer")
     differs = ((left != right) & ~(left.isna() & right.isna())).any(axis=1)
     return int(differs[differs].index.get_level_values("athlete_id").nunique())
+
+
+@dataclass(frozen=True)
+class Explained:
+    """One athlete at one moment: rows of both tables, the model, and the local day."""
+
+    predictions: pd.DataFrame
+    explanations: pd.DataFrame
+    bundle: Bundle
+    date: pd.Timestamp
+
+
+def explain_athlete(
+    store: Store, athlete_id: str, as_of: str | None, now: datetime, configs_folder: Path | None = None
+) -> Explained:
+    """What the champion says of one athlete at a moment, and why; nothing is stored.
+
+    Raises NotReady for an unknown athlete, and for one who cannot be scored, with the reason.
+    """
+    bundle, _ = champion(store.path)
+    instant = moment(as_of, bundle.target, now)
+    settings = load_report_settings(configs_folder)
+    scores = score(read_tables(store), instant, bundle, settings, made_at=pd.Timestamp(now).as_unit("us"))
+    said = scores.predictions[scores.predictions["athlete_id"] == athlete_id]
+    if said.empty:
+        raise NotReady(f"athlete '{athlete_id}' is not known on {instant:%Y-%m-%d}. `strainwatch score --json` counts who is.")
+    if said["abstained"].all():
+        raise NotReady(f"athlete '{athlete_id}' is not scored on {instant:%Y-%m-%d}: {said['reason'].iloc[0]}.")
+    why = scores.explanations[scores.explanations["athlete_id"] == athlete_id]
+    return Explained(said, why, bundle, bundle.target.local_day(instant))

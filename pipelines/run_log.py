@@ -5,16 +5,20 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
+
+from pipelines.clock import utc_now
 
 RUN_LOG = "runs.jsonl"
 
 
-def append_run(store: Path, command: str, started: datetime, exit_code: int, facts: Mapping[str, Any]) -> None:
+def append_run(
+    store: Path, command: str, started: datetime, exit_code: int, facts: Mapping[str, Any]
+) -> None:
     """Add a line to the store's run log in one write, so that lines of two processes never mix."""
-    finished = datetime.now(UTC)
+    finished = utc_now()
     line = {
         "command": command,
         "started_at": started.isoformat(timespec="seconds"),

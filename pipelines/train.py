@@ -8,7 +8,7 @@ import logging
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from importlib.metadata import version as package_version
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from features.row_facts import prepare
 from features.specs import DerivedSpec, FeatureSpec, load_specs
 from features.specs import fingerprint as specs_fingerprint
 from features.target import Target, load_target
+from features.windows import known_by
 from models import splits
 from models.baselines import BaselineFeatures
 from models.bundle import Bundle, summarise
@@ -38,7 +39,9 @@ from pipelines.data import Store, data_cut, fingerprint, read_tables
 log = logging.getLogger(__name__)
 
 Progress = Callable[[str, int, int], None]
-BASELINE_FEATURES = BaselineFeatures(age="age", history="hamstring_injuries", acwr="acwr_uncoupled")
+BASELINE_FEATURES = BaselineFeatures(
+    age="age", history=("hamstring_injuries", "muscle_injuries"), acwr="acwr_uncoupled"
+)
 CHECKOUT = Path(__file__).parents[1]
 SHAP_SAMPLE = 50
 SHAP_TOLERANCE = 1e-6
@@ -104,8 +107,8 @@ def train(
     registered = log_training(
         store.path,
         bundle,
-        metrics=_flat_metrics(evaluation),
-        params=_params(training, recipe),
+        metrics=_named_metrics(evaluation),
+        parameters=_params(training, recipe),
         figures=_figures(training, models, evaluation, recipe),
         tables=_tables(training, models, evaluation, recipe),
         tags={"verdict": " ".join(verdict)[:4000], "target": recipe.target.name},
@@ -115,9 +118,7 @@ def train(
     return Trained(bundle, registered, evaluation, verdict, training)
 
 
-def training_set(
-    store: Store, recipe: Recipe, until: pd.Timestamp | None, progress: Progress
-) -> TrainingSet:
+def training_set(store: Store, recipe: Recipe, until: pd.Timestamp | None, progress: Progress) -> TrainingSet:
     """Features and labels of every athlete-day at risk that the store can tell of."""
     progress("building features", 0, 1)
     tables = _known_by(read_tables(store), recipe.target, until)
@@ -161,8 +162,11 @@ def try_evaluation(
             recipe.settings,
             monotone,
             BASELINE_FEATURES,
+            model_features=training.model_features,
             squads=training.squads,
-            progress=lambda done, total: progress("evaluating on unseen athletes at later times", done, total),
+            progress=lambda done, total: progress(
+                "evaluating on unseen athletes at later times", done, total
+            ),
         )
     except NotReady as error:
         return None, (f"No evaluation: {error}",)
@@ -172,20 +176,17 @@ def try_evaluation(
 def _known_by(
     tables: dict[str, pd.DataFrame], target: Target, until: pd.Timestamp | None
 ) -> dict[str, pd.DataFrame]:
-    """Only the rows known by the end of the local day `until`; all rows without one."""
+    """The tables as they stood at the prediction hour of the day after `until`; all of them without one."""
     if until is None:
         return tables
-    end = target.as_of(pd.DatetimeIndex([until + pd.Timedelta(days=1)]))[0]
-    known = {name: table[table["known_at"] <= end].reset_index(drop=True) for name, table in tables.items()}
-    return {
-        name: table.assign(superseded_at=table["superseded_at"].where(table["superseded_at"] <= end))
-        for name, table in known.items()
-    }
+    return known_by(tables, target.as_of(pd.DatetimeIndex([until + pd.Timedelta(days=1)]))[0])
 
 
 def _cut(tables: Mapping[str, pd.DataFrame], until: pd.Timestamp | None) -> pd.Timestamp:
     if tables["coverage"].empty:
-        raise NotReady("The store holds no data to train on. Run `strainwatch ingest` first, or `strainwatch demo`.")
+        raise NotReady(
+            "The store holds no data to train on. Run `strainwatch ingest` first, or `strainwatch demo`."
+        )
     cut = data_cut(tables)
     return cut if until is None else min(cut, until)
 
@@ -194,9 +195,7 @@ def _squads(athletes: pd.DataFrame) -> pd.Series:
     return athletes.drop_duplicates("athlete_id", keep="last").set_index("athlete_id")["squad"]
 
 
-def _usable(
-    specs: Sequence[FeatureSpec], values: pd.DataFrame
-) -> tuple[tuple[FeatureSpec, ...], list[str]]:
+def _usable(specs: Sequence[FeatureSpec], values: pd.DataFrame) -> tuple[tuple[FeatureSpec, ...], list[str]]:
     """Specs that vary in this data, with the inputs they need, and the names that the model may use."""
     varies = {str(name) for name, column in values.items() if column.nunique() > 1}
     needed = set(varies)
@@ -245,7 +244,8 @@ def _bundle(
     data = fingerprint(training.tables)
     trained_at = pd.Timestamp(now).as_unit("us")
     content = json.dumps(
-        [data, specs_fingerprint(training.specs), recipe.target.as_json(), recipe.settings.as_json()], default=str
+        [data, specs_fingerprint(training.specs), recipe.target.as_json(), recipe.settings.as_json()],
+        default=str,
     )
     label_hash = hashlib.sha256(content.encode()).hexdigest()[:8]
     return Bundle(
@@ -295,25 +295,18 @@ def _params(training: TrainingSet, recipe: Recipe) -> dict[str, Any]:
     }
 
 
-def _flat_metrics(evaluation: Evaluation | None) -> dict[str, float]:
-    """One number per metric, bound and horizon, under names that MLflow accepts."""
-    flat: dict[str, float] = {}
+def _named_metrics(evaluation: Evaluation | None) -> dict[str, tuple[float, float, float]]:
+    """Each metric with its interval under one name: auroc_7d, auroc_7d_logistic, auroc_7d_above_logistic."""
+    named = {}
     for score in evaluation.scores if evaluation else ():
         parts = [score.metric.name, f"{score.horizon_days}d"]
         parts += [] if score.model == MODEL else [score.model]
         parts += [f"above_{score.against}"] if score.against else []
-        name = "_".join(parts)
-        flat |= {
-            name: score.metric.value,
-            f"{name}_lower": score.metric.lower,
-            f"{name}_upper": score.metric.upper,
-        }
-    return flat
+        named["_".join(parts)] = (score.metric.value, score.metric.lower, score.metric.upper)
+    return named
 
 
-def _importance(
-    training: TrainingSet, models: tuple[HorizonModel, ...]
-) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _importance(training: TrainingSet, models: tuple[HorizonModel, ...]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Mean absolute contribution by feature and by factor, one column per horizon."""
     rows = splits.thin(training.index, 7)
     values = training.features.iloc[rows]
@@ -355,7 +348,11 @@ def _curves(evaluation: Evaluation, horizon: int) -> dict[str, Any]:
         ]
         auroc |= {name: (metric.value, metric.lower, metric.upper) for metric in found}
     return evaluation_figures(
-        rows["label"].to_numpy(), {name: rows[name].to_numpy() for name in names}, rows["athlete_id"], horizon, auroc
+        rows["label"].to_numpy(),
+        {name: rows[name].to_numpy() for name in names},
+        rows["athlete_id"],
+        horizon,
+        auroc,
     )
 
 
@@ -393,8 +390,3 @@ def code_version() -> str:
     except (OSError, subprocess.SubprocessError):
         return installed
     return f"{installed}+{commit}"
-
-
-def utc_now() -> datetime:
-    """The clock, in one place so that tests can hand in another."""
-    return datetime.now(UTC)

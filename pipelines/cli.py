@@ -1,0 +1,320 @@
+"""The command line: `strainwatch`, what staff's scripts, cron and data scientists call."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from configs.errors import NotReady, StrainwatchError, WrongArgument
+
+if TYPE_CHECKING:
+    from pipelines.data import Store
+
+EXIT_CODES = """Exit codes: 0 done; 1 a defect of Strainwatch; 2 wrong command line; 3 a file was refused, nothing came in;
+4 some rows were quarantined, the rest came in; 5 the store lacks what the command needs; 6 another process holds the
+store; 7 a config file is wrong; 8 a self-check failed, nothing was written."""
+
+app = typer.Typer(
+    name="strainwatch",
+    help="Hamstring strain risk for sports staff: who is drifting, how likely, and why. Decision support, not diagnosis.",
+    epilog=EXIT_CODES,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+StoreOption = Annotated[
+    Path,
+    typer.Option("--store", envvar="STRAINWATCH_STORE", help="The store's folder; created on first use.", show_default=False),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document, for scripts.")]
+AsOfOption = Annotated[
+    str | None,
+    typer.Option(
+        "--as-of",
+        help="The moment to look from: a day (its prediction hour) or a time such as 2021-10-04T09:00Z. Default: now.",
+        show_default=False,
+    ),
+]
+ConfigsOption = Annotated[
+    Path | None,
+    typer.Option("--configs", help="Folder with your own copies of shipped config files.", show_default=False),
+]
+WaitOption = Annotated[float, typer.Option("--wait", help="Seconds to wait while another process holds the store.")]
+
+
+def main() -> None:
+    """Run the command line; user-caused errors end with their message and exit code, not with a traceback."""
+    try:
+        app()
+    except StrainwatchError as error:
+        print(f"strainwatch: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("strainwatch: interrupted; the store is as it was.", file=sys.stderr)
+        sys.exit(130)
+
+
+@app.callback()
+def common(verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what is done, in counts.")] = False) -> None:
+    level = logging.INFO if verbose else logging.WARNING
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    for package in ("features", "models", "serving", "pipelines"):
+        logging.getLogger(package).setLevel(level)
+
+
+def _existing(path: Path) -> Store:
+    """The store at `path`; only `ingest` and `demo` make a new one, so that a typing error makes none."""
+    from pipelines.data import open_store
+
+    if not (path / "store.json").is_file():
+        raise NotReady(f"{path}: no store there. `strainwatch ingest` makes one; check --store or STRAINWATCH_STORE.")
+    return open_store(path)
+
+
+@contextmanager
+def _run(path: Path, command: str) -> Iterator[tuple[Store, dict[str, Any]]]:
+    """Open the store, and leave a line in its run log however the command ends."""
+    from pipelines.clock import utc_now
+    from pipelines.data import open_store
+    from pipelines.run_log import append_run
+
+    facts: dict[str, Any] = {}
+    started, code = utc_now(), 1
+    store = open_store(path) if command == "ingest" else _existing(path)
+    try:
+        yield store, facts
+        code = int(facts.pop("exit_code", 0))
+    except StrainwatchError as error:
+        code = error.exit_code
+        raise
+    finally:
+        append_run(store.path, command, started, code, facts)
+
+
+@app.command(epilog=EXIT_CODES)
+def demo(
+    out: Annotated[Path, typer.Option("--out", help="Folder for exports, store and report; made anew.")] = Path("demo"),
+    athletes: Annotated[int, typer.Option(min=8, help="Size of the squad.")] = 40,
+    seasons: Annotated[int, typer.Option(min=1, help="How many seasons.")] = 2,
+    seed: Annotated[int, typer.Option(help="Another seed, another squad.")] = 7,
+    as_json: JsonOption = False,
+) -> None:
+    """Simulate a squad, ingest its exports, train, score the last Mondays, write the report.
+
+    Everything is made up; the way it goes is the way that real exports go.
+    """
+    from pipelines.console import err, print_json, progress
+    from pipelines.console import out as console
+    from pipelines.demo import run_demo
+    from pipelines.clock import utc_now
+
+    with progress() as report:
+        done = run_demo(out, athletes, seasons, seed, utc_now(), report)
+    if as_json:
+        print_json(done.as_json())
+        return
+    console().print(f"Report: {done.report}", soft_wrap=True)
+    for line in done.highest:
+        console().print(line, soft_wrap=True, markup=False)
+    for sentence in done.notes:
+        err().print(sentence, soft_wrap=True, markup=False)
+
+
+@app.command(epilog=EXIT_CODES)
+def ingest(
+    source: Annotated[str, typer.Argument(help="soccermon, jovanovic, csv, nordbord or whoop.")],
+    path: Annotated[Path, typer.Argument(help="The export: a file or a folder, as the source has it.")],
+    store: StoreOption,
+    strict: Annotated[bool, typer.Option("--strict", help="Refuse the whole file if any row has a problem.")] = False,
+    athlete: Annotated[str | None, typer.Option("--athlete", help="Whose file it is, where the export does not say.")] = None,
+    configs: ConfigsOption = None,
+    wait: WaitOption = 60.0,
+    as_json: JsonOption = False,
+) -> None:
+    """Bring an export into the store. The same file twice adds nothing; a changed row supersedes the old one.
+
+    Rows that fail go to quarantine with their reason and line, and the rest comes in (exit code 4).
+    """
+    from dataclasses import asdict
+
+    from pipelines.console import print_json, show_ingest
+    from pipelines.ingest import ingest as run
+    from pipelines.clock import utc_now
+
+    with _run(store, "ingest") as (opened, facts):
+        result = run(
+            opened, source, path, now=utc_now(), strict=strict, athlete=athlete, configs_folder=configs, wait_s=wait
+        )
+        facts |= {"source": source, "added": dict(result.added), "quarantined": result.quarantined}
+        facts["exit_code"] = result.exit_code
+    if as_json:
+        print_json(asdict(result))
+    else:
+        show_ingest(result)
+    raise typer.Exit(result.exit_code)
+
+
+@app.command(epilog=EXIT_CODES)
+def train(
+    store: StoreOption,
+    configs: ConfigsOption = None,
+    until: Annotated[
+        str | None,
+        typer.Option("--until", help="Use only what was known by the end of this day, for scores that prove something later."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Train on everything in the store, evaluate honestly, and register the model in MLflow as champion."""
+    import pandas as pd
+
+    from pipelines.console import out, print_json, progress, show_evaluation
+    from pipelines.clock import utc_now
+    from pipelines.train import load_recipe
+    from pipelines.train import train as run
+
+    last = _day(until) if until else None
+    with _run(store, "train") as (opened, facts), progress() as report:
+        trained = run(opened, load_recipe(configs), last, utc_now(), report)
+        facts |= {"model_version": trained.bundle.version, "athlete_days": len(trained.training.index)}
+    bundle = trained.bundle
+    if as_json:
+        print_json({"model_version": bundle.version, "run_id": trained.registered.run_id, **bundle.metrics})
+        return
+    show_evaluation(trained.evaluation, trained.verdict)
+    cut = pd.Timestamp(bundle.data_cut)
+    out().print(
+        f"Champion: version {trained.registered.version} ({bundle.version}), {len(trained.training.model_features)} features, "
+        f"data up to {cut:%Y-%m-%d}."
+    )
+
+
+@app.command(epilog=EXIT_CODES)
+def evaluate(store: StoreOption, configs: ConfigsOption = None, as_json: JsonOption = False) -> None:
+    """Judge this recipe on the store's data: unseen athletes at later times, beside every baseline, with intervals.
+
+    Nothing is registered. Where the data cannot carry a figure, the output says so.
+    """
+    from pipelines.console import print_json, progress, show_evaluation
+    from pipelines.train import load_recipe, training_set, try_evaluation
+
+    recipe = load_recipe(configs)
+    with _run(store, "evaluate") as (opened, facts), progress() as report:
+        training = training_set(opened, recipe, None, report)
+        found, verdict = try_evaluation(training, recipe, report)
+        facts |= {"athlete_days": len(training.index), "evaluated": found is not None}
+    if as_json:
+        print_json({"verdict": list(verdict), "evaluation": found.as_json() if found else None})
+    else:
+        show_evaluation(found, verdict)
+
+
+@app.command(epilog=EXIT_CODES)
+def score(
+    store: StoreOption,
+    as_of: AsOfOption = None,
+    replace: Annotated[bool, typer.Option("--replace", help="Replace what was said of this moment before.")] = False,
+    configs: ConfigsOption = None,
+    wait: WaitOption = 60.0,
+    as_json: JsonOption = False,
+) -> None:
+    """Score everybody at one moment, with explanations. This is what cron calls.
+
+    The same moment twice leaves one set of predictions. Predictions and explanations land together or not at all.
+    """
+    from pipelines.console import print_json
+    from pipelines.daily import score_day
+    from pipelines.clock import utc_now
+
+    with _run(store, "score") as (opened, facts):
+        day = score_day(opened, as_of, utc_now(), replace=replace, wait_s=wait, configs_folder=configs)
+        facts |= day.facts()
+    if as_json:
+        print_json(facts)
+    else:
+        _say(day.in_words())
+
+
+@app.command(epilog=EXIT_CODES)
+def explain(
+    store: StoreOption,
+    athlete: Annotated[str, typer.Option("--athlete", help="The athlete's id.")],
+    as_of: AsOfOption = None,
+    configs: ConfigsOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Why one athlete's score is where it is: every factor with what it does to the odds."""
+    from pipelines.console import print_json, show_explanation
+    from pipelines.daily import explain_athlete
+    from pipelines.clock import utc_now
+
+    with _run(store, "explain") as (opened, _):
+        found = explain_athlete(opened, athlete, as_of, utc_now(), configs)
+    if as_json:
+        print_json(
+            {"predictions": found.predictions.to_dict("records"), "explanations": found.explanations.to_dict("records")}
+        )
+    else:
+        show_explanation(found.predictions, found.explanations, found.bundle, found.date)
+
+
+@app.command(epilog=EXIT_CODES)
+def report(
+    store: StoreOption,
+    as_of: AsOfOption = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Folder for the file. Default: reports/ in the store.")] = None,
+    names: Annotated[
+        Path | None, typer.Option("--names", help="CSV with athlete_id and name, to print names instead of pseudonyms.")
+    ] = None,
+    configs: ConfigsOption = None,
+    wait: WaitOption = 60.0,
+    as_json: JsonOption = False,
+) -> None:
+    """Write the weekly report as one HTML file that needs no network. Scores the moment first if nobody has."""
+    from pipelines.console import print_json
+    from pipelines.clock import utc_now
+    from pipelines.weekly import write_report
+
+    with _run(store, "report") as (opened, facts):
+        written = write_report(
+            opened, as_of, utc_now(), out=out, names=names, configs_folder=configs, wait_s=wait
+        )
+        facts |= {"as_of": f"{written.report.as_of.isoformat()}"}
+    if as_json:
+        print_json({"report": str(written.path)})
+    else:
+        _say(str(written.path))
+
+
+@app.command(epilog=EXIT_CODES)
+def status(store: StoreOption, as_json: JsonOption = False) -> None:
+    """What is in the store, how fresh it is, which model is champion, and how the last run went."""
+    from pipelines.console import print_json
+    from pipelines.status import status_of
+
+    found = status_of(_existing(store))
+    if as_json:
+        print_json(found.as_json())
+    else:
+        found.show()
+
+
+def _day(text: str) -> Any:
+    import pandas as pd
+
+    try:
+        return pd.Timestamp(text).normalize().as_unit("us")
+    except ValueError as error:
+        raise WrongArgument(f"'{text}' is no day; write it as 2021-10-04.") from error
+
+
+def _say(text: str) -> None:
+    from pipelines.console import out
+
+    out().print(text, soft_wrap=True, markup=False)

@@ -1,0 +1,111 @@
+"""The main job on a simulated squad: exports, ingest, training, eight weeks of Mondays, the report."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from configs.errors import StrainwatchError, WrongArgument
+from pipelines.console import explained, reasons_in_words
+from pipelines.daily import Day, score_day
+from pipelines.data import Store, open_store
+from pipelines.ingest import ingest
+from pipelines.simulate import simulate, write_exports, write_truth
+from pipelines.train import Progress, Trained, load_recipe, train
+from pipelines.weekly import write_report
+from serving.report.wording import percent
+
+MARKER = ".strainwatch-demo"
+"""Tells a folder that a demo made, and may make anew, from one that holds anything else."""
+WEEKS = 8
+"""The model learns from what was known this many weeks before the last Monday; the Mondays since are scored as they came."""
+MONDAY = 0
+
+
+@dataclass(frozen=True)
+class Demo:
+    """What a demo leaves and says."""
+
+    report: Path
+    store: Path
+    model_version: str
+    highest: tuple[str, ...]
+    notes: tuple[str, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "report": str(self.report),
+            "store": str(self.store),
+            "model_version": self.model_version,
+            "highest": list(self.highest),
+            "notes": list(self.notes),
+        }
+
+
+def run_demo(out: Path, athletes: int, seasons: int, seed: int, now: datetime, progress: Progress) -> Demo:
+    """Make `out` anew with exports/, truth/ and store/, and go the way of real exports to the report.
+
+    Raises WrongArgument if `out` holds something that no demo made.
+    """
+    _make_anew(out)
+    progress("simulating the squad", 0, 1)
+    world = simulate(athletes, seasons, seed)
+    exports = write_exports(world, out / "exports")
+    write_truth(world, out / "truth")
+    progress("simulating the squad", 1, 1)
+    store = open_store(out / "store")
+    for number, export in enumerate(exports):
+        progress("ingesting its exports", number, len(exports))
+        ingest(store, export.source, export.path, now=now)
+    progress("ingesting its exports", len(exports), len(exports))
+    mondays = _mondays(world.tables["sessions"]["date"].max())
+    trained = train(store, load_recipe(), mondays[0] - pd.Timedelta(days=1), now, progress)
+    last = _score_all(store, mondays, now, progress)
+    written = write_report(store, f"{mondays[-1]:%Y-%m-%d}", now)
+    return Demo(written.path, store.path, trained.bundle.version, _highest(last), _notes(trained, seed))
+
+
+def _make_anew(out: Path) -> None:
+    if out.exists() and any(out.iterdir()) and not (out / MARKER).is_file():
+        raise WrongArgument(f"{out}: holds files that no demo made. Give --out a new or an empty folder.")
+    if out.exists():
+        shutil.rmtree(out)
+    out.mkdir(parents=True)
+    (out / MARKER).touch()
+
+
+def _mondays(last_day: pd.Timestamp) -> pd.DatetimeIndex:
+    """The last Monday of the data and the weeks before it, oldest first."""
+    last = last_day - pd.Timedelta(days=(last_day.weekday() - MONDAY) % 7)
+    return pd.date_range(end=last, periods=WEEKS + 1, freq="7D")
+
+
+def _score_all(store: Store, mondays: pd.DatetimeIndex, now: datetime, progress: Progress) -> Day:
+    for number, monday in enumerate(mondays):
+        progress("scoring Monday by Monday", number, len(mondays))
+        day = score_day(store, f"{monday:%Y-%m-%d}", now)
+    progress("scoring Monday by Monday", len(mondays), len(mondays))
+    return day
+
+
+def _highest(day: Day, most: int = 3) -> tuple[str, ...]:
+    """The highest scores of the shortest horizon, each with its reasons in words."""
+    said, why = day.scores.predictions, day.scores.explanations
+    horizon = said["horizon_days"].min()
+    top = said[(said["horizon_days"] == horizon) & ~said["abstained"]].nlargest(most, "probability")
+    lines = []
+    for row in top.itertuples():
+        rows = why[(why["athlete_id"] == row.athlete_id) & (why["horizon_days"] == horizon)]
+        reasons = reasons_in_words(explained(rows, day.bundle, row.date))
+        interval = f"{percent(row.lower)} to {percent(row.upper)}"
+        lines.append(f"{row.athlete_id}: {percent(row.probability)} in {horizon} days ({interval}), raised by {reasons}")
+    return tuple(lines)
+
+
+def _notes(trained: Trained, seed: int) -> tuple[str, ...]:
+    return (f"Simulated squad, seed {seed}: its figures say nothing about real athletes.", *trained.verdict)
