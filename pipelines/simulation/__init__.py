@@ -1,0 +1,1 @@
+"""The parts of the simulated squad; `pipelines.simulate` is the way in."""
