@@ -124,7 +124,7 @@ def _logistic(
     pipeline = make_pipeline(
         SimpleImputer(strategy="median", add_indicator=True),
         StandardScaler(),
-        LogisticRegression(C=inverse_penalty, solver="newton-cholesky", max_iter=200),
+        LogisticRegression(C=inverse_penalty, solver="newton-cholesky", tol=1e-7, max_iter=200),
     )
     pipeline.fit(features[chosen].to_numpy(dtype=np.float64), label)
     return lambda rows: np.asarray(pipeline.predict_proba(rows[chosen].to_numpy(dtype=np.float64))[:, 1])

@@ -262,8 +262,8 @@ def athlete_samples(codes: NDArray[Any], label: Floats, members: int, seed: int)
 
 
 def _without(samples: Ints, member: int, athlete: int, generator: np.random.Generator) -> Ints:
-    """A member's sample with the athlete's copies handed to others, each of whom some member still leaves out."""
-    sample = samples[member].copy()
+    """A member's sample with the athlete's copies handed to others whom some member still leaves out."""
+    sample: Ints = samples[member].copy()
     can_take = (sample > 0) | ((samples == 0).sum(axis=0) > 1)
     can_take[athlete] = False
     others, copies = np.flatnonzero(can_take), sample[athlete]

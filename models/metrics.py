@@ -19,7 +19,7 @@ MOST_UNDEFINED_SHARE = 0.10
 """Percentiles over fewer than nine in ten resamples would describe a luckier data set than this one."""
 
 RECALIBRATION_BINS = 1024
-"""Resamples group scores into so many quantile bins for expected counts; the estimate is never binned."""
+"""Resamples group scores into at most so many bins for expected counts; the estimate is never binned."""
 
 _SCORES_WITHIN = 1e-6
 _NEWTON_STEPS = 30
@@ -225,7 +225,9 @@ def _binned(rows: Clusters, score: Floats) -> tuple[Floats, Floats]:
     """Mean score of each bin, and how many rows each athlete has in it (athletes, bins)."""
     levels, position = np.unique(score, return_inverse=True)
     if len(levels) > RECALIBRATION_BINS:
-        edges = np.unique(np.quantile(score, np.linspace(0, 1, RECALIBRATION_BINS + 1)[1:-1]))
+        inner = np.linspace(0, 1, RECALIBRATION_BINS // 2 + 1)[1:-1]
+        # Half the edges are quantiles for the crowd, half evenly spaced for the thin and wide tails.
+        edges = np.union1d(np.quantile(score, inner), levels[0] + inner * (levels[-1] - levels[0]))
         position = np.searchsorted(edges, score, side="right")
     bins, athletes = int(position.max()) + 1, rows.weights.shape[1]
     cells = np.bincount(rows.athlete * bins + position, minlength=athletes * bins).reshape(athletes, bins)

@@ -1,0 +1,258 @@
+"""The evaluation finds signal where there is some, none where there is none, and says what data can carry."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from configs.errors import NotReady
+from models import estimator, evaluation, metrics, splits
+from models.baselines import BASELINES, BaselineFeatures
+from models.evaluation import Evaluation
+from models.metrics import Metric
+
+SETTINGS = replace(estimator.load_settings(), trees=20, evaluation_members=3, athlete_folds=3, resamples=200)
+NAMES = BaselineFeatures(age="age", history=(), acwr="acwr")
+
+World = tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame]
+
+
+def world(
+    athletes: int = 24, days: int = 240, strength: float = 1.5, daily_rate: float = 0.002, seed: int = 1
+) -> World:
+    """Index, features, labels and onsets: `fatigue` drifts slowly and raises the daily chance of an
+    injury."""
+    generator = np.random.default_rng(seed)
+    steps = generator.normal(size=(athletes, days + 30)).cumsum(axis=1)
+    drift = (steps[:, 30:] - steps[:, :-30]) / np.sqrt(30)
+    chance = estimator.probability(np.log(daily_rate) + strength * drift)
+    is_onset = generator.random((athletes, days)) < chance
+    names = np.repeat([f"A{i:02d}" for i in range(athletes)], days)
+    dates = pd.Timestamp("2021-01-04") + pd.to_timedelta(np.tile(np.arange(days), athletes), unit="D")
+    index = pd.DataFrame({"athlete_id": names, "date": dates})
+    features = pd.DataFrame({
+        "fatigue": drift.ravel(), "age": generator.normal(25, 3, len(index)),
+        "acwr": generator.normal(1.1, 0.3, len(index)),
+    })  # fmt: skip
+    labels = pd.DataFrame({str(horizon): _label(is_onset, horizon) for horizon in (7, 14)})
+    return index, features, labels, index[is_onset.ravel()].reset_index(drop=True)
+
+
+def _label(is_onset: np.ndarray, horizon_days: int) -> np.ndarray:
+    """1 with an onset on the day or the next horizon_days - 1; NaN where that runs past the last day
+    without one."""
+    days = is_onset.shape[1]
+    label = np.zeros(is_onset.shape)
+    for day in range(days):
+        label[:, day] = is_onset[:, day : day + horizon_days].any(axis=1)
+        if day + horizon_days > days:
+            label[label[:, day] == 0, day] = np.nan
+    return label.ravel()
+
+
+@pytest.fixture(scope="module")
+def strong() -> tuple[World, Evaluation]:
+    data = world()
+    return data, evaluation.evaluate(*data, SETTINGS, {"fatigue": 1}, NAMES)
+
+
+def test_a_real_signal_is_found_and_beats_every_baseline_that_lacks_it(
+    strong: tuple[World, Evaluation],
+) -> None:
+    _, result = strong
+    for horizon in (7, 14):
+        assert result.metric("auroc", horizon).lower > 0.6
+        assert result.metric("auroc", horizon, against="age_history").lower > 0
+        assert result.metric("auroc", horizon, against="acwr_rule").lower > 0
+    assert any("excludes 0.5" in sentence for sentence in result.verdict)
+    assert "7 days: AUROC is shown to be higher than that of age_history, acwr_rule." in result.verdict
+
+
+def test_metrics_are_those_of_the_pooled_out_of_fold_rows(strong: tuple[World, Evaluation]) -> None:
+    (_, _, _, onsets), result = strong
+    rows = result.out_of_fold.query("horizon_days == 7 and label == label")
+    rows = rows[rows["date"] <= rows.loc[rows["label"] == 0, "date"].max()]
+    clustered = metrics.clusters(rows["label"].to_numpy(), rows["athlete_id"], 100, seed=1)
+    assert result.metric("auroc", 7).value == pytest.approx(
+        metrics.auroc(clustered, rows["model"].to_numpy())[0]
+    )
+    assert result.metric("brier", 7, model="logistic").value == pytest.approx(
+        ((rows["logistic"] - rows["label"]) ** 2).mean()
+    )
+    assert result.metric("auroc", 7).n_rows == len(rows)
+    caught = {
+        (athlete, onset)
+        for athlete, onset in onsets[["athlete_id", "date"]].itertuples(index=False)
+        if (
+            (rows["athlete_id"] == athlete)
+            & (rows["date"] <= onset)
+            & (rows["date"] > onset - pd.Timedelta(days=7))
+        ).any()
+    }
+    assert result.metric("auroc", 7).n_events == len(caught)
+
+
+def test_every_tested_row_is_of_an_athlete_and_a_day_that_its_fold_never_trained_on(
+    strong: tuple[World, Evaluation],
+) -> None:
+    (index, _, labels, _), result = strong
+    folds = splits.folds(index, 14, SETTINGS, labels["7"].to_numpy())
+    for number, part in result.out_of_fold.groupby("fold"):
+        train = index.iloc[folds[int(str(number))].train]
+        assert not set(part["athlete_id"]) & set(train["athlete_id"])
+        assert part["date"].min() - train["date"].max() >= pd.Timedelta(days=14)
+    once = result.out_of_fold.groupby(["row", "repeat", "horizon_days"]).size()
+    assert set(once) == {1}
+
+
+@pytest.mark.slow
+def test_what_lies_in_the_test_part_cannot_change_its_predictions() -> None:
+    index, features, labels, onsets = world(athletes=12, days=150, daily_rate=0.004)
+    first = evaluation.evaluate(index, features, labels, onsets, SETTINGS, {}, NAMES).out_of_fold
+    last_cut = first["date"].max() - pd.Timedelta(days=20)
+    with_earlier_injury = onsets.loc[
+        onsets["date"] < last_cut, "athlete_id"
+    ]  # so that the folds stay the same
+    is_late = ((index["date"] > last_cut) & index["athlete_id"].isin(with_earlier_injury)).to_numpy()
+    assert (labels["7"][is_late] == 1).any()
+    other = labels.mask(pd.DataFrame(dict.fromkeys(labels, is_late)), 0.0)
+    again = evaluation.evaluate(index, features, other, onsets, SETTINGS, {}, NAMES).out_of_fold
+    columns = ["row", "horizon_days", "model", *BASELINES]
+    assert (first[columns].to_numpy() == again[columns].to_numpy()).all()
+
+
+@pytest.mark.slow
+def test_noise_is_not_taken_for_signal() -> None:
+    index, features, labels, onsets = world(strength=0.0, daily_rate=0.004)
+    result = evaluation.evaluate(index, features, labels, onsets, SETTINGS, {}, NAMES)
+    auroc = result.metric("auroc", 7)
+    assert auroc.lower <= 0.5
+    assert not any("excludes 0.5" in sentence for sentence in result.verdict)
+
+
+def test_the_horizon_past_the_end_of_the_data_is_not_scored_by_its_events_alone(
+    strong: tuple[World, Evaluation],
+) -> None:
+    (index, _, labels, _), result = strong
+    tested = result.out_of_fold.query("horizon_days == 14")
+    last_complete = index["date"].max() - pd.Timedelta(days=13)
+    assert (labels["14"][index["date"] > last_complete] == 1).any()
+    expected = tested[(tested["date"] <= last_complete) & tested["label"].notna()]
+    assert result.metric("auroc", 14).n_rows == len(expected)
+
+
+def test_a_handful_of_events_is_evaluated_with_its_limits_said() -> None:
+    """The size of the Jovanovic sample: six athletes, six injuries in three of them."""
+    index, features, _, _ = world(athletes=6, days=400)
+    is_onset = np.zeros((6, 400), dtype=bool)
+    for athlete, day in ((0, 60), (0, 260), (2, 100), (2, 330), (4, 150), (4, 290)):
+        is_onset[athlete, day] = True
+    labels = pd.DataFrame({str(horizon): _label(is_onset, horizon) for horizon in (7, 14)})
+    result = evaluation.evaluate(index, features, labels, index[is_onset.ravel()], SETTINGS, {}, NAMES)
+    assert result.metric("auroc", 7).n_events == 3
+    assert result.verdict[0] == "6 injuries of 3 athletes among 6, for 3 features: 2 injuries per feature."
+    assert "not met" in result.verdict[1]
+    assert (
+        "7 days: AUROC is not shown to be higher than that of age_history, logistic, acwr_rule."
+        in result.verdict
+    )
+
+
+def test_scores_that_are_all_the_base_rate_still_give_every_metric() -> None:
+    index, features, labels, onsets = world(athletes=12, days=150, daily_rate=0.004)
+    result = evaluation.evaluate(index, features * np.nan, labels, onsets, SETTINGS, {}, NAMES)
+    names = {score.metric.name for score in result.scores}
+    assert {
+        "auroc",
+        "average_precision",
+        "brier",
+        "calibration_slope",
+        "net_benefit",
+        "alert_recall",
+    } <= names
+    assert "so it is the base rate." in " ".join(result.verdict)
+    assert any("the calibration found nothing" in sentence for sentence in result.verdict)
+
+
+def test_the_model_gets_only_its_own_features_while_baselines_may_read_others() -> None:
+    index, features, labels, onsets = world()
+    only_noise = evaluation.evaluate(
+        index, features, labels, onsets, SETTINGS, {}, NAMES, model_features=["age"], horizons_days=[7]
+    )
+    assert "for 1 features" in only_noise.verdict[0]
+    assert only_noise.metric("auroc", 7, model="logistic").value > 0.65
+    assert only_noise.metric("auroc", 7).value < 0.6
+
+
+def test_too_few_athletes_are_refused() -> None:
+    index, features, labels, onsets = world(athletes=3)
+    with pytest.raises(NotReady, match="3 athletes"):
+        evaluation.evaluate(index, features, labels, onsets, SETTINGS, {}, NAMES)
+
+
+def test_rows_that_do_not_match_are_refused() -> None:
+    index, features, labels, onsets = world(athletes=6, days=60)
+    with pytest.raises(ValueError, match="index 360, features 359"):
+        evaluation.evaluate(index, features.iloc[1:], labels, onsets, SETTINGS, {}, NAMES)
+
+
+def test_progress_counts_the_folds_and_squads_have_their_own_alerts() -> None:
+    index, features, labels, onsets = world(athletes=12, days=150, daily_rate=0.004)
+    steps: list[tuple[int, int]] = []
+    squads = np.where(index["athlete_id"] < "A06", "first", "second").tolist()
+    result = evaluation.evaluate(
+        index,
+        features,
+        labels,
+        onsets,
+        SETTINGS,
+        {},
+        NAMES,
+        horizons_days=[7],
+        squads=squads,
+        progress=lambda *step: steps.append(step),
+    )
+    assert steps == [(done + 1, len(steps)) for done in range(len(steps))]
+    assert result.horizons_days == (7,)
+    alone = evaluation.evaluate(index, features, labels, onsets, SETTINGS, {}, NAMES, horizons_days=[7])
+    # Two squads have twice the flags, so at least as many injuries are found.
+    assert result.metric("alert_recall", 7).value >= alone.metric("alert_recall", 7).value
+
+
+def test_the_evaluation_as_json_holds_no_value_that_json_lacks(strong: tuple[World, Evaluation]) -> None:
+    _, result = strong
+    text = json.dumps(result.as_json(), allow_nan=False)
+    first = json.loads(text)["metrics"][0]
+    assert (first["horizon_days"], first["model"], first["against"], first["name"]) == (
+        7,
+        "model",
+        None,
+        "event_rate",
+    )
+    assert result.table().shape[0] == len(result.scores)
+    with pytest.raises(KeyError, match="auroc"):
+        result.metric("auroc", 99)
+
+
+@pytest.mark.parametrize(("parameters", "auroc", "rate", "low", "high"), [
+    (10, 0.70, 0.01, 160, 175), (10, 0.70, 0.02, 160, 175), (30, 0.70, 0.015, 480, 520),
+    (10, 0.65, 0.01, 300, 330), (10, 0.70, 0.15, 187, 207),
+])  # fmt: skip
+def test_the_least_number_of_events_agrees_with_the_published_planning_table(
+    parameters: int, auroc: float, rate: float, low: int, high: int
+) -> None:
+    assert low <= evaluation.least_events(parameters, rate, auroc) <= high
+
+
+@pytest.mark.parametrize(("lower", "upper", "meaning"), [
+    (0.55, 0.75, "better than chance"), (0.45, 0.75, "cannot tell the ranking from chance"),
+    (0.25, 0.45, "worse than chance"),
+])  # fmt: skip
+def test_the_verdict_on_discrimination_follows_the_interval(lower: float, upper: float, meaning: str) -> None:
+    sentence = evaluation._discrimination(7, Metric("auroc", 0.6, lower, upper, 100, 5, 9))
+    assert meaning in sentence
+    assert f"half-width {(upper - lower) / 2:.2f}" in sentence

@@ -1,0 +1,152 @@
+"""Explanations add up to the score, exactly, and equal the shap library's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from configs.errors import IntegrityError
+from models import estimator, explain
+from models.estimator import Calibration, HorizonModel
+
+SETTINGS = replace(estimator.load_settings(), members=4, trees=30)
+
+
+@dataclass(frozen=True)
+class Spec:
+    name: str
+    factor: str
+
+
+SPECS = (
+    Spec("load", "overload"),
+    Spec("soreness", "discomfort"),
+    Spec("sprints", "overload"),
+    Spec("age", "context"),
+)
+
+
+def trained() -> tuple[HorizonModel, pd.DataFrame]:
+    """A model of load, sprints and soreness, with values missing."""
+    generator = np.random.default_rng(4)
+    features = pd.DataFrame(generator.normal(size=(400, 3)), columns=["load", "sprints", "soreness"])
+    chance = estimator.probability(-2 + features["load"] + features["load"] * features["soreness"])
+    label = (generator.random(400) < chance).astype(float)
+    features = features.mask(generator.random((400, 3)) < 0.2)
+    athletes = np.repeat(np.arange(10), 40)
+    models = estimator.fit_horizons(features, pd.DataFrame({"7": label}), athletes, SETTINGS, {"load": 1})
+    return models[0], features
+
+
+def calibrated(model: HorizonModel, *coefficients: float) -> HorizonModel:
+    kind: estimator.CalibrationKind = "platt" if len(coefficients) == 2 else "beta"
+    return replace(model, calibration=Calibration(kind, coefficients))
+
+
+def scores(model: HorizonModel, features: pd.DataFrame) -> np.ndarray:
+    return np.asarray(estimator.predict((model,), features).log_odds[0])
+
+
+@pytest.mark.parametrize("coefficients", [(0.5, 1.7), (0.5, 1.7, 0.0), (-0.3, 0.8, 2.5)])
+def test_base_and_contributions_add_up_to_the_calibrated_score(coefficients: tuple[float, ...]) -> None:
+    model, features = trained()
+    changed = calibrated(model, *coefficients)
+    base, shares = explain.contributions(changed, features)
+    assert base + shares.sum(axis=1).to_numpy() == pytest.approx(scores(changed, features), abs=1e-9)
+    assert list(shares.columns) == ["load", "sprints", "soreness"]
+
+
+def test_platt_scales_every_contribution_by_its_slope() -> None:
+    model, features = trained()
+    _, plain = explain.contributions(calibrated(model, 0.0, 1.0), features)
+    _, scaled = explain.contributions(calibrated(model, 0.5, 2.0), features)
+    assert scaled.to_numpy() == pytest.approx(2 * plain.to_numpy())
+    assert np.abs(plain.to_numpy()).max() > 0.1
+
+
+def test_beta_keeps_the_sign_and_the_order_of_contributions() -> None:
+    model, features = trained()
+    _, plain = explain.contributions(calibrated(model, 0.0, 1.0), features)
+    _, bent = explain.contributions(calibrated(model, 0.2, 0.9, 1.4), features)
+    assert (np.sign(bent) == np.sign(plain)).all(axis=None)
+    assert (np.argsort(bent.to_numpy(), axis=1) == np.argsort(plain.to_numpy(), axis=1)).mean() == 1.0
+
+
+def test_a_constant_model_explains_nothing_with_noughts() -> None:
+    model, features = trained()
+    base, shares = explain.contributions(calibrated(model, -3.0, 0.0), features)
+    assert base == -3.0
+    assert (shares == 0).all(axis=None)
+
+
+@pytest.mark.slow
+def test_contributions_equal_the_shap_librarys() -> None:
+    model, features = trained()
+    assert features.iloc[:60].isna().any(axis=None)
+    assert explain.shap_check(model, features.iloc[:60]) <= 1e-6
+    assert explain.shap_check(model, features.iloc[:0]) == 0.0
+
+
+def test_contributions_equal_shapley_values_counted_out_by_hand() -> None:
+    """One tree, one split: the contribution is the leaf less the mean of the leaves, weighted by their
+    rows."""
+    features = pd.DataFrame({"load": np.repeat([0.0, 1.0], [150, 50])})
+    label = np.tile([0.0, 0, 0, 0, 1], 40)
+    label[150:] = np.tile([1.0, 0], 25)
+    one_tree = replace(SETTINGS, members=1, trees=1, feature_fraction=1.0, path_smooth=0.0)
+    bag, _ = estimator.fit_bag(features, label, np.zeros(200), one_tree, {})
+    low, high = estimator.member_log_odds(bag, pd.DataFrame({"load": [0.0, 1.0]}))[0]
+    model = HorizonModel(7, bag, Calibration("platt", (0.0, 1.0)))
+    base, shares = explain.contributions(model, pd.DataFrame({"load": [1.0]}))
+    assert base == pytest.approx(0.75 * low + 0.25 * high)
+    assert shares.iloc[0, 0] == pytest.approx(high - base)
+
+
+def test_a_gap_between_explanation_and_score_is_refused() -> None:
+    with pytest.raises(
+        IntegrityError, match=r"explanations of the 7-day scores miss its score by 2e-06 log-odds"
+    ):
+        explain.require_additive(np.array([0.0, 1.0]), np.array([0.0, 1.000002]), "the 7-day scores")
+    with pytest.raises(IntegrityError):
+        explain.require_additive(np.array([np.nan]), np.array([0.0]), "the 7-day scores")
+
+
+def test_a_score_taken_from_a_shorter_horizon_is_explained_by_that_model() -> None:
+    model, features = trained()
+    models = (calibrated(model, 0.0, 1.0), replace(calibrated(model, -1.0, 0.4), horizon_days=14))
+    predicted = estimator.predict(models, features)
+    assert {7, 14} == set(predicted.source_horizon[1])
+    base, shares = explain.contributions_of_prediction(models, predicted, features, 14)
+    assert base + shares.sum(axis=1).to_numpy() == pytest.approx(predicted.log_odds[1], abs=1e-9)
+    row = int(np.flatnonzero(predicted.source_horizon[1] == 7)[0])
+    own_base, own = explain.contributions(models[0], features.iloc[[row]])
+    assert base[row] == own_base
+    assert shares.iloc[row].to_numpy() == pytest.approx(own.iloc[0].to_numpy())
+
+
+def test_no_rows_give_no_contributions() -> None:
+    model, features = trained()
+    _, shares = explain.contributions(model, features.iloc[:0])
+    assert shares.shape == (0, 3)
+
+
+def test_factors_are_signed_sums_of_their_features() -> None:
+    shares = pd.DataFrame(
+        {"load": [0.5, -0.2], "sprints": [-0.1, 0.3], "soreness": [0.0, 0.4]}, index=["A", "B"]
+    )
+    factors = explain.by_factor(shares, SPECS)
+    assert list(factors.columns) == ["overload", "discomfort"]
+    assert factors.loc["A"].to_numpy() == pytest.approx([0.4, 0.0])
+    assert factors.loc["B"].to_numpy() == pytest.approx([0.1, 0.4])
+
+
+def test_a_feature_without_a_factor_is_named() -> None:
+    with pytest.raises(IntegrityError, match="features without a factor: steps"):
+        explain.by_factor(pd.DataFrame({"load": [0.1], "steps": [0.2]}), SPECS)
+
+
+def test_a_contribution_multiplies_the_odds() -> None:
+    assert explain.odds_multiplier(np.array([0.0, np.log(2), -np.log(2)])) == pytest.approx([1, 2, 0.5])
