@@ -202,7 +202,9 @@ def _is_mended(store: Store, refused: pd.DataFrame) -> pd.Series:
             .groupby(level=0)
             .last()
         )
-        mended.loc[rows.index] = (rows["row_id"].map(last) > rows[INGEST]).fillna(False).astype(bool)
+        mended.loc[rows.index] = (
+            (rows["row_id"].map(last).astype("str") > rows[INGEST]).fillna(False).astype(bool)
+        )
     return mended
 
 

@@ -101,7 +101,7 @@ def _refuse_binary(path: Path, content: bytes) -> None:
                 f"{path.name}: this is {kind}, not CSV. Save it as CSV UTF-8 and give that file."
             )
     start = content[:4096]
-    if start.count(b"\0") >= len(start) // 3:
+    if start.count(b"\0") * 3 > len(start):
         raise FileRefused(
             f"{path.name}: this looks like UTF-16 without its mark. Save the file again as CSV UTF-8."
         )
