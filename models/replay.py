@@ -79,7 +79,7 @@ def check(
 ) -> None:
     """Raise IntegrityError unless features come out bit for bit and probabilities within 1e-12."""
     built = build_features(replay.index, prepare(replay.tables, target), specs)
-    rebuilt = built.values  # noqa: PD011  # a FeatureSet's, not a DataFrame's
+    rebuilt = built.values  # a FeatureSet's, not a DataFrame's
     found, expected = rebuilt.to_numpy(dtype=np.float64), replay.features.to_numpy(dtype=np.float64)
     _refuse_first(_bits(found) != _bits(expected), found, expected, replay, "feature", list(rebuilt.columns))
     again, before = _probability(models, rebuilt), replay.probability

@@ -26,7 +26,7 @@ def small_bundle(version: str = "2024-04-01.test") -> Bundle:
     """Six athletes, two members of five trees per horizon, eight replay cases."""
     tables, specs, target = random_world(11, athletes=6), load_specs(), load_target()
     index = _index(sorted(tables["athletes"]["athlete_id"]), target)
-    features = build_features(index, prepare(tables, target), specs).values  # noqa: PD011  # a FeatureSet's
+    features = build_features(index, prepare(tables, target), specs).values  # a FeatureSet's
     settings = replace(load_settings(), members=2, trees=5)
     chosen = features[model_features(specs)]
     models = fit_horizons(chosen, _labels(index), index["athlete_id"].to_numpy(), settings, {})
