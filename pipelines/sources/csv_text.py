@@ -35,7 +35,7 @@ _FIELD_LIMIT = 1_000_000
 
 @dataclass(frozen=True)
 class CsvText:
-    """`frame`: cells as text, empty ones missing, with LINE. `ragged`: place, text and reason of bad lines."""
+    """`frame`: cells as text, empty ones missing, with LINE. `ragged`: place, text and why, per bad line."""
 
     frame: pd.DataFrame
     ragged: tuple[tuple[str, str, str], ...]
