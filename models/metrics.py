@@ -118,21 +118,30 @@ def event_rate(rows: Clusters) -> Floats:
     return _ratio(rows.totals(rows.label), rows.totals(np.ones(len(rows.label))))
 
 
-def auroc(rows: Clusters, score: Floats) -> Floats:
+def auroc(rows: Clusters, score: Floats, group: Ints | None = None) -> Floats:
     """Area under the ROC curve: the share of (event, non-event) pairs in the right order, ties counting half.
 
-    Pairs are counted once for each pair of athletes; a resample then only weighs that table.
+    With `group` (one number per row, from 0) only pairs of the same group count: scores of models fitted to
+    different folds need not be comparable. Pairs are counted once for each pair of athletes; a resample then
+    only weighs that table.
     """
+    groups = np.zeros(len(score), dtype=np.int64) if group is None else group
     is_event = rows.label == 1
     event_athletes = np.unique(rows.athlete[is_event])
-    pairs = np.zeros((len(event_athletes), rows.weights.shape[1]))
-    for position, athlete in enumerate(event_athletes):
-        own = np.sort(score[is_event & (rows.athlete == athlete)])
-        at_most, below = (np.searchsorted(own, score[~is_event], side=side) for side in ("right", "left"))
-        won = len(own) - 0.5 * (at_most + below)
-        pairs[position] = np.bincount(rows.athlete[~is_event], weights=won, minlength=pairs.shape[1])
-    right = ((rows.weights[:, event_athletes] @ pairs) * rows.weights).sum(axis=1)
-    return _ratio(right, rows.totals(rows.label) * rows.totals(1 - rows.label))
+    pairs = np.zeros((2, len(event_athletes), rows.weights.shape[1]))
+    for each in np.unique(groups[is_event]):
+        others = (groups == each) & ~is_event
+        for athlete in np.unique(rows.athlete[is_event & (groups == each)]):
+            own = np.sort(score[is_event & (groups == each) & (rows.athlete == athlete)])
+            at_most, below = (np.searchsorted(own, score[others], side=side) for side in ("right", "left"))
+            won = len(own) - 0.5 * (at_most + below)
+            position = np.searchsorted(event_athletes, athlete)
+            for table, values in enumerate((won, np.full(len(won), len(own)))):
+                pairs[table, position] += np.bincount(rows.athlete[others], values, pairs.shape[2])
+    right, possible = (
+        ((rows.weights[:, event_athletes] @ each) * rows.weights).sum(axis=1) for each in pairs
+    )
+    return _ratio(right, possible)
 
 
 def average_precision(rows: Clusters, score: Floats) -> Floats:

@@ -145,6 +145,7 @@ def test_the_horizon_past_the_end_of_the_data_is_not_scored_by_its_events_alone(
     assert result.metric("auroc", 14).n_rows == len(expected)
 
 
+@pytest.mark.slow
 def test_a_handful_of_events_is_evaluated_with_its_limits_said() -> None:
     """The size of the Jovanovic sample: six athletes, six injuries in three of them."""
     index, features, _, _ = world(athletes=6, days=400)
@@ -160,6 +161,12 @@ def test_a_handful_of_events_is_evaluated_with_its_limits_said() -> None:
         "7 days: AUROC is not shown to be higher than that of age_history, logistic, acwr_rule."
         in result.verdict
     )
+
+
+def test_within_a_fold_the_prevalence_baseline_ranks_nobody(strong: tuple[World, Evaluation]) -> None:
+    _, result = strong
+    assert result.metric("auroc_within_fold", 7, model="prevalence").value == 0.5
+    assert result.metric("auroc", 7, model="prevalence").value != 0.5
 
 
 def test_scores_that_are_all_the_base_rate_still_give_every_metric() -> None:
@@ -179,13 +186,16 @@ def test_scores_that_are_all_the_base_rate_still_give_every_metric() -> None:
 
 
 def test_the_model_gets_only_its_own_features_while_baselines_may_read_others() -> None:
-    index, features, labels, onsets = world()
-    only_noise = evaluation.evaluate(
-        index, features, labels, onsets, SETTINGS, {}, NAMES, model_features=["age"], horizons_days=[7]
+    index, features, labels, onsets = world(athletes=12, days=150, daily_rate=0.004)
+    first, second = (
+        evaluation.evaluate(
+            index, frame, labels, onsets, SETTINGS, {}, NAMES, model_features=["age"], horizons_days=[7]
+        )
+        for frame in (features, features.assign(fatigue=-(features["fatigue"] ** 2)))
     )
-    assert "for 1 features" in only_noise.verdict[0]
-    assert only_noise.metric("auroc", 7, model="logistic").value > 0.65
-    assert only_noise.metric("auroc", 7).value < 0.6
+    assert "for 1 features" in first.verdict[0]
+    assert (first.out_of_fold["model"] == second.out_of_fold["model"]).all()
+    assert (first.out_of_fold["logistic"] != second.out_of_fold["logistic"]).any()
 
 
 def test_too_few_athletes_are_refused() -> None:

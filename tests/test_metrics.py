@@ -43,6 +43,21 @@ def test_auroc_and_average_precision_equal_sklearns_in_every_resample(step: floa
         assert precisions[resample] == pytest.approx(average_precision_score(y, p), abs=1e-12)
 
 
+def test_auroc_within_groups_counts_only_pairs_of_the_same_group() -> None:
+    label, chance, athlete = scored(rows=120, step=0.05)
+    group = np.random.default_rng(7).integers(3, size=120)
+    rows = metrics.clusters(label, athlete, 3, seed=1)
+    for resample, found in enumerate(metrics.auroc(rows, chance, group)):
+        copies = rows.weights[resample][rows.athlete]
+        right = possible = 0.0
+        for event in np.flatnonzero(label == 1):
+            for other in np.flatnonzero((label == 0) & (group == group[event])):
+                pairs = copies[event] * copies[other]
+                possible += pairs
+                right += pairs * ((chance[event] > chance[other]) + 0.5 * (chance[event] == chance[other]))
+        assert found == pytest.approx(right / possible, abs=1e-12)
+
+
 def test_brier_and_scaled_brier_equal_their_definitions_in_every_resample() -> None:
     label, chance, athlete = scored()
     rows = metrics.clusters(label, athlete, 20, seed=1)
@@ -97,6 +112,7 @@ def test_net_benefit_weighs_needless_flags_by_the_odds_of_the_threshold() -> Non
     assert metrics.net_benefit(rows, chance, 0.2)[0] == pytest.approx((1 - 2 * 0.25) / 5)
 
 
+@pytest.mark.slow
 def test_the_interval_is_that_of_whole_athletes_resampled() -> None:
     label, chance, athlete = scored(athletes=12)
     rows = metrics.clusters(label, athlete, 2000, seed=1)
