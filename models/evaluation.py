@@ -1,13 +1,13 @@
 """An honest evaluation: model and baselines on unseen athletes at a later time, with intervals and a verdict.
 
 Predictions of all folds are pooled. A fold that tests many injuries has few in training, so even the
-prevalence baseline's scores differ between folds, often the wrong way round: its AUROC is not 0.5, and pooling
+prevalence baseline's scores differ between folds, often the wrong way round: its AUROC is not 0.5; pooling
 costs every other model too. `auroc_within_fold` compares only scores of the same fold and has no such flaw.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -117,7 +117,7 @@ def evaluate(
     labels: pd.DataFrame,
     onsets: pd.DataFrame,
     settings: Settings,
-    monotone: dict[str, int],
+    monotone: Mapping[str, int],
     baseline_features: BaselineFeatures,
     *,
     model_features: Sequence[str] | None = None,
@@ -155,7 +155,7 @@ def _run_folds(
     data: _Data,
     folds: Sequence[splits.Fold],
     settings: Settings,
-    monotone: dict[str, int],
+    monotone: Mapping[str, int],
     names: BaselineFeatures,
     progress: Callable[[int, int], None] | None,
 ) -> tuple[pd.DataFrame, list[str]]:
@@ -188,7 +188,7 @@ def _training_rows(data: _Data, train: Ints, is_kept: NDArray[np.bool_]) -> Ints
 
 
 def _model_predictions(
-    data: _Data, train: Ints, test: Ints, settings: Settings, monotone: dict[str, int]
+    data: _Data, train: Ints, test: Ints, settings: Settings, monotone: Mapping[str, int]
 ) -> tuple[Floats, int]:
     """(horizons, test rows) probabilities, and for how many horizons the calibration is constant."""
     smaller = replace(settings, members=settings.evaluation_members)
