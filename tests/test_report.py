@@ -14,9 +14,9 @@ import pytest
 from configs.errors import ConfigError, IntegrityError, NotReady
 from features.specs import DerivedSpec, FeatureSpec, WindowSpec
 from serving.report import WeeklyReport, build_report, load_report_settings, render_html
-from serving.report.facts import instant, model_facts
+from serving.report.facts import Metric, instant, model_facts
 from serving.report.outcomes import Judge, onsets_by_athlete, track_record, wilson
-from serving.report.render import rate_words
+from serving.report.render import metric_words, rate_words
 from serving.report.runs import first_of_weeks, last_week, read_runs
 from serving.report.wording import age, measure, number, percent, percent_range, phrase, spoken, times_odds
 from tests.report_fixture import GONE, INJURED, MONDAY, SILENT, arguments, at, model
@@ -128,7 +128,9 @@ def test_numbers_ages_and_odds_are_written_for_people() -> None:
         "today", "yesterday", "12 days ago", "3 months ago", "2 years ago",
     ]  # fmt: skip
     assert age(None, TODAY) == ""
-    assert [percent(p) for p in (0.0004, 0.034, 0.12, 0)] == ["under 0.1 %", "3.4 %", "12 %", "0 %"]
+    assert [percent(p) for p in (0.00004, 0.0034, 0.034, 0.12, 0)] == [
+        "under 0.01 %", "0.34 %", "3.4 %", "12 %", "0 %",
+    ]  # fmt: skip
     assert percent_range(0.018, 0.061) == "1.8 to 6.1 %"
     assert times_odds(math.log(1.35)) == "1.35 times the odds"
     assert measure(0.0085, "1/N") == "0.0085 1/N"
@@ -252,6 +254,26 @@ def test_figures_stand_beside_every_baseline(html: str) -> None:
     assert "0.63 (0.54 to 0.72)" in html
     for name in ("This model", "Base rate for all", "Age and history", "Logistic regression", "ACWR rule"):
         assert f'<th scope="col">{name}</th>' in html
+
+
+def test_a_figure_keeps_the_digits_that_tell_it_from_zero() -> None:
+    def shown(value: float, lower: float, upper: float) -> str:
+        return metric_words(Metric(7, "model", "net_benefit", value, lower, upper, 100, 5, 9))
+
+    assert shown(0.63, 0.54, 0.72) == "0.63 (0.54 to 0.72)"
+    assert shown(-0.0012, -0.0027, -0.00001) == "−0.0012 (−0.0027 to 0.0000)"
+    assert shown(0.0, 0.0, 0.0) == "0.00 (0.00 to 0.00)"
+    assert shown(281.04, NAN, NAN) == "281.0 (no interval)"
+    assert metric_words(None) == "–"
+
+
+def test_weeks_without_flags_still_count_the_injuries_that_nobody_flagged(given: dict[str, Any]) -> None:
+    quiet = given["predictions"].assign(band="usual")
+    found = build_report(**{**given, "predictions": quiet})
+    page = render_html(found)
+    assert (found.record.recall.hits, found.record.recall.n) == (0, 6)
+    assert "0 of 6 (too few to say more)" in page
+    assert "Nobody was flagged in those weeks." in page
 
 
 def test_ids_and_names_are_escaped(given: dict[str, Any]) -> None:

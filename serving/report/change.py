@@ -29,7 +29,7 @@ def change(now: Prediction, week_ago: Run | None, judge: Judge) -> Change:
     if then is None:
         return Change("none", "no score a week ago")
     if then.abstained:
-        return Change("none", "not scored a week ago" + (f" ({then.reason})" if then.reason else ""))
+        return Change("none", "not scored a week ago" + (f": {then.reason}" if then.reason else ""))
     note = "" if then.model_version == now.model_version else "; the model changed in between"
     direction, words = _compare(judge.band(then), judge.band(now), then, now)
     return Change(direction, f"{words}{note}")

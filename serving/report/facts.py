@@ -14,12 +14,14 @@ from configs.errors import NotReady
 MODEL = "model"
 """The `model` entry of a metric that belongs to the model itself; any other names a baseline."""
 
+EVENT_RATE = "event_rate"
+"""A fact of the tested days and no figure of a model: the table's caption states it."""
+
 RankingEvidence = Literal["better", "chance", "worse", "unknown"]
 
 _METRICS = {
     "auroc": "AUROC: ranking; 0.5 is chance, 1 is perfect",
-    "average_precision": "Average precision: compare with the event rate",
-    "event_rate": "Event rate: days followed by an injury",
+    "average_precision": "Average precision: compare with the share of days followed by an injury",
     "brier": "Brier score: lower is better",
     "scaled_brier": "Scaled Brier score: above 0 beats the event rate",
     "calibration_slope": "Calibration slope: 1 is right",
@@ -64,6 +66,7 @@ class MetricsTable:
     n_rows: int
     n_events: int
     n_athletes: int
+    event_rate: float | None
 
 
 @dataclass(frozen=True)
@@ -110,13 +113,22 @@ class ModelFacts:
     def _table(self, horizon_days: int) -> MetricsTable:
         here = [metric for metric in self.metrics if metric.horizon_days == horizon_days]
         models = tuple(sorted({metric.model for metric in here}, key=lambda name: (name != MODEL, name)))
-        names = dict.fromkeys(metric.name for metric in here)
+        names = dict.fromkeys(metric.name for metric in here if metric.name != EVENT_RATE)
         found = {(metric.name, metric.model): metric for metric in here}
         rows = tuple(
             (metric_label(name), tuple(found.get((name, model)) for model in models)) for name in names
         )
         sizes = next((metric for metric in here if metric.model == MODEL), here[0])
-        return MetricsTable(horizon_days, models, rows, sizes.n_rows, sizes.n_events, sizes.n_athletes)
+        rate = found.get((EVENT_RATE, MODEL))
+        return MetricsTable(
+            horizon_days,
+            models,
+            rows,
+            sizes.n_rows,
+            sizes.n_events,
+            sizes.n_athletes,
+            event_rate=rate.value if rate else None,
+        )
 
 
 def metric_label(name: str) -> str:

@@ -77,18 +77,20 @@ def metric_words(metric: Metric | None) -> str:
     if metric is None or math.isnan(metric.value):
         return "–"
     decimals = _decimals(metric)
-    value = f"{metric.value:,.{decimals}f}".replace("-", "−")
-    if math.isnan(metric.lower) or math.isnan(metric.upper):
-        return f"{value} (no interval)"
-    return f"{value} ({metric.lower:.{decimals}f} to {metric.upper:.{decimals}f})".replace("-", "−")
+    value, lower, upper = (_fixed(each, decimals) for each in (metric.value, metric.lower, metric.upper))
+    is_bare = math.isnan(metric.lower) or math.isnan(metric.upper)
+    return f"{value} (no interval)" if is_bare else f"{value} ({lower} to {upper})"
+
+
+def _fixed(value: float, decimals: int) -> str:
+    text = f"{value:,.{decimals}f}"
+    return text.removeprefix("-") if float(text.replace(",", "")) == 0 else text.replace("-", "−")
 
 
 def _decimals(metric: Metric) -> int:
     """Enough for a small figure to differ from 0, no more than two for an ordinary one."""
-    size = abs(metric.value)
-    if size >= 10:
-        return 1
-    return 2 if size >= 0.1 or metric.name.startswith("calibration") else 3 if size >= 0.02 else 4
+    size = max(abs(each) for each in (metric.value, metric.lower, metric.upper) if not math.isnan(each))
+    return 1 if size >= 10 else 2 if size >= 0.1 or size == 0 else 3 if size >= 0.02 else 4
 
 
 def main_shares(row: AthleteRow) -> tuple[list[FactorShare], list[FactorShare]]:

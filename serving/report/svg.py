@@ -13,7 +13,7 @@ from serving.report.timeline import DayLoad, FactorTrack, Mark, ScorePoint, Time
 from serving.report.wording import day, number, percent, percent_range, short_day
 
 WIDTH = 440
-LEFT, RIGHT = 46, 62
+LEFT, RIGHT = 46, 70
 PLOT = WIDTH - LEFT - RIGHT
 LOAD_HEIGHT, SCORE_HEIGHT, TRACK_HEIGHT = 74, 96, 40
 GAP = 30

@@ -196,10 +196,11 @@ def as_title(text: str) -> str:
 
 
 def percent(probability: float) -> str:
-    """A probability as "3.4 %", "12 %" or "under 0.1 %"."""
-    if 0 < probability < 0.001:
-        return "under 0.1 %"
-    return f"{number(100 * probability, 1 if probability < 0.0995 else 0)} %"
+    """A probability with two significant digits: "0.34 %", "3.4 %", "12 %"."""
+    if 0 < probability < 0.0001:
+        return "under 0.01 %"
+    decimals = 2 if probability < 0.00995 else 1 if probability < 0.0995 else 0
+    return f"{number(100 * probability, decimals)} %"
 
 
 def percent_range(lower: float, upper: float) -> str:
