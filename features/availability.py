@@ -26,7 +26,8 @@ def blocking(injuries: pd.DataFrame, target: Target) -> Bools:
     trouble elsewhere while they train on.
     """
     self_reported = injuries["injury_id"].str.startswith(SELF_REPORT).to_numpy(dtype=bool)
-    return ~self_reported | target.counts(injuries).to_numpy(dtype=bool)
+    kept: Bools = ~self_reported | target.counts(injuries).to_numpy(dtype=bool)
+    return kept
 
 
 def unavailable(index: pd.DataFrame, tables: Mapping[str, pd.DataFrame], target: Target) -> pd.Series:

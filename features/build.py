@@ -25,6 +25,7 @@ from features.windows import (
     Moments,
     Sight,
     Visible,
+    codes,
     instants,
     look_back_days,
     visible,
@@ -119,7 +120,7 @@ class _Arrays:
         if key not in self._recorded:
             table = self.frames[spec.table]
             held = table[table[spec.column].notna()]
-            athlete = self.athletes.get_indexer(held["athlete_id"])
+            athlete = codes(held["athlete_id"], self.athletes)
             first = np.full(len(self.athletes) + 1, np.iinfo(np.int64).max)
             np.minimum.at(first, athlete, instants(held["known_at"]))
             self._recorded[key] = first[:-1]
@@ -290,7 +291,7 @@ def _refuse_mixed(result: Floats, reasons: Objects, pairs: Visible, thresholds: 
 
 
 def _explain_missing(result: Floats, reasons: Objects, spec: WindowSpec, rows: Ints) -> None:
-    unexplained = np.isnan(result) & np.equal(reasons, None)
+    unexplained = np.isnan(result) & (reasons == None)  # noqa: E711 - element by element
     absent = NOT_FOUND.get(spec.table, "none recorded")
     reasons[unexplained & (rows == 0)] = f"{absent} in {spec.window_days} days"
     reasons[unexplained & (rows > 0)] = "too few values in the window"

@@ -53,7 +53,7 @@ def at_risk_index(
     attrition = why.dropna().str.replace(r" (since|on) .*", "", regex=True).value_counts().to_dict()
     attrition["injured, not known yet"] = int((hidden & why.isna()).sum())
     kept = index[why.isna() & ~hidden].reset_index(drop=True)
-    return kept, {reason: int(count) for reason, count in attrition.items() if count}
+    return kept, {str(reason): int(count) for reason, count in attrition.items() if count}
 
 
 def label(
@@ -93,7 +93,8 @@ def _follow_up(index: pd.DataFrame, tables: Mapping[str, pd.DataFrame], data_cut
     """Last day on which an onset would have been seen, per row."""
     covered = tables["coverage"].groupby("athlete_id")["last_date"].max()
     left = _newest(tables["athletes"]).set_index("athlete_id")["left_date"]
-    last = pd.concat([covered, left], axis=1).min(axis=1).clip(upper=data_cut).astype("datetime64[us]")
+    ends = pd.concat([covered, left], axis=1).min(axis=1)
+    last = ends.where(ends <= data_cut, data_cut).astype("datetime64[us]")
     return days(index["athlete_id"].map(last))
 
 

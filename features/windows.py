@@ -50,9 +50,16 @@ def days(dates: pd.Series) -> Ints:
     return np.where(np.isnat(whole), _NO_DAY, whole.astype(np.int64))
 
 
+def codes(athlete_ids: pd.Series, athletes: pd.Index) -> Ints:
+    """Position of each id among `athletes`, -1 for others."""
+    return athletes.get_indexer(pd.Index(athlete_ids)).astype(np.int64)
+
+
 def known_by(tables: Mapping[str, pd.DataFrame], instant: pd.Timestamp) -> dict[str, pd.DataFrame]:
     """The tables as they stood at `instant`: no row that arrived later, no word of what superseded one later."""
-    kept = {name: table[table["known_at"] <= instant].reset_index(drop=True) for name, table in tables.items()}
+    kept = {
+        name: table[table["known_at"] <= instant].reset_index(drop=True) for name, table in tables.items()
+    }
     return {
         name: table.assign(superseded_at=table["superseded_at"].where(table["superseded_at"] <= instant))
         for name, table in kept.items()
@@ -69,7 +76,7 @@ class Moments:
 
     @classmethod
     def of(cls, index: pd.DataFrame, athletes: pd.Index) -> Moments:
-        return cls(athletes.get_indexer(index["athlete_id"]), days(index["date"]), instants(index["as_of"]))
+        return cls(codes(index["athlete_id"], athletes), days(index["date"]), instants(index["as_of"]))
 
     def __len__(self) -> int:
         return len(self.athlete)
@@ -90,7 +97,7 @@ class History:
 
     @classmethod
     def of(cls, table: pd.DataFrame, athletes: pd.Index) -> History:
-        athlete = athletes.get_indexer(table["athlete_id"])
+        athlete = codes(table["athlete_id"], athletes)
         day = days(table["date"])
         known, gone = instants(table["known_at"]), instants(table["superseded_at"])
         order = np.lexsort((known, day, athlete))
@@ -150,7 +157,7 @@ class Coverage:
     @classmethod
     def of(cls, coverage: pd.DataFrame, athletes: pd.Index) -> Coverage:
         """Arrays of shape (athletes, most stretches of one athlete); unused slots are never known."""
-        athlete = athletes.get_indexer(coverage["athlete_id"])
+        athlete = codes(coverage["athlete_id"], athletes)
         first, last = days(coverage["first_date"]), days(coverage["last_date"])
         order = np.lexsort((last, first, athlete))
         order = order[athlete[order] >= 0]
@@ -209,7 +216,7 @@ class Sight:
 
     def add(self, weights: Floats) -> Floats:
         """Sum per moment, in the order of the rows, so that one moment alone gives the same bits."""
-        return np.bincount(self.pairs.moment, weights=weights, minlength=self.size)
+        return np.asarray(np.bincount(self.pairs.moment, weights=weights, minlength=self.size), dtype=np.float64)
 
     @property
     def count(self) -> Floats:
@@ -232,7 +239,7 @@ class Sight:
         new = np.r_[np.ones(min(1, len(day)), bool), (moment[1:] != moment[:-1]) | (day[1:] != day[:-1])]
         group = np.cumsum(new) - 1
         totals = np.bincount(group, weights=self.values, minlength=int(new.sum()))
-        return moment[new], day[new], totals
+        return moment[new], day[new], np.asarray(totals, dtype=np.float64)
 
     def uncovered(self) -> tuple[Ints, Ints]:
         """(moment, day) of days that hold a row although no coverage says so: the row itself is the evidence."""

@@ -31,7 +31,12 @@ app = typer.Typer(
 
 StoreOption = Annotated[
     Path,
-    typer.Option("--store", envvar="STRAINWATCH_STORE", help="The store's folder; created on first use.", show_default=False),
+    typer.Option(
+        "--store",
+        envvar="STRAINWATCH_STORE",
+        help="The store's folder; created on first use.",
+        show_default=False,
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document, for scripts.")]
 AsOfOption = Annotated[
@@ -44,9 +49,13 @@ AsOfOption = Annotated[
 ]
 ConfigsOption = Annotated[
     Path | None,
-    typer.Option("--configs", help="Folder with your own copies of shipped config files.", show_default=False),
+    typer.Option(
+        "--configs", help="Folder with your own copies of shipped config files.", show_default=False
+    ),
 ]
-WaitOption = Annotated[float, typer.Option("--wait", help="Seconds to wait while another process holds the store.")]
+WaitOption = Annotated[
+    float, typer.Option("--wait", help="Seconds to wait while another process holds the store.")
+]
 
 
 def main() -> None:
@@ -62,7 +71,9 @@ def main() -> None:
 
 
 @app.callback()
-def common(verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what is done, in counts.")] = False) -> None:
+def common(
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what is done, in counts.")] = False,
+) -> None:
     level = logging.INFO if verbose else logging.WARNING
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     for package in ("features", "models", "serving", "pipelines"):
@@ -74,7 +85,9 @@ def _existing(path: Path) -> Store:
     from pipelines.data import open_store
 
     if not (path / "store.json").is_file():
-        raise NotReady(f"{path}: no store there. `strainwatch ingest` makes one; check --store or STRAINWATCH_STORE.")
+        raise NotReady(
+            f"{path}: no store there. `strainwatch ingest` makes one; check --store or STRAINWATCH_STORE."
+        )
     return open_store(path)
 
 
@@ -100,7 +113,9 @@ def _run(path: Path, command: str) -> Iterator[tuple[Store, dict[str, Any]]]:
 
 @app.command(epilog=EXIT_CODES)
 def demo(
-    out: Annotated[Path, typer.Option("--out", help="Folder for exports, store and report; made anew.")] = Path("demo"),
+    out: Annotated[
+        Path, typer.Option("--out", help="Folder for exports, store and report; made anew.")
+    ] = Path("demo"),
     athletes: Annotated[int, typer.Option(min=8, help="Size of the squad.")] = 40,
     seasons: Annotated[int, typer.Option(min=1, help="How many seasons.")] = 2,
     seed: Annotated[int, typer.Option(help="Another seed, another squad.")] = 7,
@@ -132,8 +147,12 @@ def ingest(
     source: Annotated[str, typer.Argument(help="soccermon, jovanovic, csv, nordbord or whoop.")],
     path: Annotated[Path, typer.Argument(help="The export: a file or a folder, as the source has it.")],
     store: StoreOption,
-    strict: Annotated[bool, typer.Option("--strict", help="Refuse the whole file if any row has a problem.")] = False,
-    athlete: Annotated[str | None, typer.Option("--athlete", help="Whose file it is, where the export does not say.")] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Refuse the whole file if any row has a problem.")
+    ] = False,
+    athlete: Annotated[
+        str | None, typer.Option("--athlete", help="Whose file it is, where the export does not say.")
+    ] = None,
     configs: ConfigsOption = None,
     wait: WaitOption = 60.0,
     as_json: JsonOption = False,
@@ -150,7 +169,14 @@ def ingest(
 
     with _run(store, "ingest") as (opened, facts):
         result = run(
-            opened, source, path, now=utc_now(), strict=strict, athlete=athlete, configs_folder=configs, wait_s=wait
+            opened,
+            source,
+            path,
+            now=utc_now(),
+            strict=strict,
+            athlete=athlete,
+            configs_folder=configs,
+            wait_s=wait,
         )
         facts |= {"source": source, "added": dict(result.added), "quarantined": result.quarantined}
         facts["exit_code"] = result.exit_code
@@ -167,14 +193,18 @@ def train(
     configs: ConfigsOption = None,
     until: Annotated[
         str | None,
-        typer.Option("--until", help="Use only what was known by the end of this day, for scores that prove something later."),
+        typer.Option(
+            "--until",
+            help="Use only what was known by the end of this day, for scores that prove something later.",
+        ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Train on everything in the store, evaluate honestly, and register the model in MLflow as champion."""
     import pandas as pd
 
-    from pipelines.console import out, print_json, progress, show_evaluation
+    from pipelines.console import out, print_json, progress
+    from pipelines.show import show_evaluation
     from pipelines.clock import utc_now
     from pipelines.train import load_recipe
     from pipelines.train import train as run
@@ -201,7 +231,8 @@ def evaluate(store: StoreOption, configs: ConfigsOption = None, as_json: JsonOpt
 
     Nothing is registered. Where the data cannot carry a figure, the output says so.
     """
-    from pipelines.console import print_json, progress, show_evaluation
+    from pipelines.console import print_json, progress
+    from pipelines.show import show_evaluation
     from pipelines.train import load_recipe, training_set, try_evaluation
 
     recipe = load_recipe(configs)
@@ -219,7 +250,9 @@ def evaluate(store: StoreOption, configs: ConfigsOption = None, as_json: JsonOpt
 def score(
     store: StoreOption,
     as_of: AsOfOption = None,
-    replace: Annotated[bool, typer.Option("--replace", help="Replace what was said of this moment before.")] = False,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Replace what was said of this moment before.")
+    ] = False,
     configs: ConfigsOption = None,
     wait: WaitOption = 60.0,
     as_json: JsonOption = False,
@@ -250,15 +283,19 @@ def explain(
     as_json: JsonOption = False,
 ) -> None:
     """Why one athlete's score is where it is: every factor with what it does to the odds."""
-    from pipelines.console import print_json, show_explanation
+    from pipelines.console import print_json
     from pipelines.daily import explain_athlete
+    from pipelines.show import show_explanation
     from pipelines.clock import utc_now
 
     with _run(store, "explain") as (opened, _):
         found = explain_athlete(opened, athlete, as_of, utc_now(), configs)
     if as_json:
         print_json(
-            {"predictions": found.predictions.to_dict("records"), "explanations": found.explanations.to_dict("records")}
+            {
+                "predictions": found.predictions.to_dict("records"),
+                "explanations": found.explanations.to_dict("records"),
+            }
         )
     else:
         show_explanation(found.predictions, found.explanations, found.bundle, found.date)
@@ -268,9 +305,12 @@ def explain(
 def report(
     store: StoreOption,
     as_of: AsOfOption = None,
-    out: Annotated[Path | None, typer.Option("--out", help="Folder for the file. Default: reports/ in the store.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder for the file. Default: reports/ in the store.")
+    ] = None,
     names: Annotated[
-        Path | None, typer.Option("--names", help="CSV with athlete_id and name, to print names instead of pseudonyms.")
+        Path | None,
+        typer.Option("--names", help="CSV with athlete_id and name, to print names instead of pseudonyms."),
     ] = None,
     configs: ConfigsOption = None,
     wait: WaitOption = 60.0,

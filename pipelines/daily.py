@@ -88,7 +88,9 @@ def moment(as_of: str | None, target: Target, now: datetime) -> pd.Timestamp:
     try:
         found = pd.Timestamp(as_of)
     except ValueError as error:
-        raise WrongArgument(f"--as-of '{as_of}' is no time; write 2021-10-04 or 2021-10-04T09:00Z.") from error
+        raise WrongArgument(
+            f"--as-of '{as_of}' is no time; write 2021-10-04 or 2021-10-04T09:00Z."
+        ) from error
     if found.tzinfo is None and found == found.normalize() and len(as_of.strip()) <= len("2021-10-04"):
         instant = target.as_of(pd.DatetimeIndex([found]))[0]
     else:
@@ -175,8 +177,12 @@ def explain_athlete(
     scores = score(read_tables(store), instant, bundle, settings, made_at=pd.Timestamp(now).as_unit("us"))
     said = scores.predictions[scores.predictions["athlete_id"] == athlete_id]
     if said.empty:
-        raise NotReady(f"athlete '{athlete_id}' is not known on {instant:%Y-%m-%d}. `strainwatch score --json` counts who is.")
+        raise NotReady(
+            f"athlete '{athlete_id}' is not known on {instant:%Y-%m-%d}. `strainwatch score --json` counts who is."
+        )
     if said["abstained"].all():
-        raise NotReady(f"athlete '{athlete_id}' is not scored on {instant:%Y-%m-%d}: {said['reason'].iloc[0]}.")
+        raise NotReady(
+            f"athlete '{athlete_id}' is not scored on {instant:%Y-%m-%d}: {said['reason'].iloc[0]}."
+        )
     why = scores.explanations[scores.explanations["athlete_id"] == athlete_id]
     return Explained(said, why, bundle, bundle.target.local_day(instant))

@@ -11,12 +11,13 @@ from typing import Any
 import pandas as pd
 
 from configs.errors import StrainwatchError, WrongArgument
-from pipelines.console import explained, reasons_in_words
+from pipelines.console import Report
 from pipelines.daily import Day, score_day
 from pipelines.data import Store, open_store
 from pipelines.ingest import ingest
+from pipelines.show import explained, reasons_in_words
 from pipelines.simulate import simulate, write_exports, write_truth
-from pipelines.train import Progress, Trained, load_recipe, train
+from pipelines.train import Trained, load_recipe, train
 from pipelines.weekly import write_report
 from serving.report.wording import percent
 
@@ -47,7 +48,7 @@ class Demo:
         }
 
 
-def run_demo(out: Path, athletes: int, seasons: int, seed: int, now: datetime, progress: Progress) -> Demo:
+def run_demo(out: Path, athletes: int, seasons: int, seed: int, now: datetime, progress: Report) -> Demo:
     """Make `out` anew with exports/, truth/ and store/, and go the way of real exports to the report.
 
     Raises WrongArgument if `out` holds something that no demo made.
@@ -85,7 +86,7 @@ def _mondays(last_day: pd.Timestamp) -> pd.DatetimeIndex:
     return pd.date_range(end=last, periods=WEEKS + 1, freq="7D")
 
 
-def _score_all(store: Store, mondays: pd.DatetimeIndex, now: datetime, progress: Progress) -> Day:
+def _score_all(store: Store, mondays: pd.DatetimeIndex, now: datetime, progress: Report) -> Day:
     for number, monday in enumerate(mondays):
         progress("scoring Monday by Monday", number, len(mondays))
         day = score_day(store, f"{monday:%Y-%m-%d}", now)
@@ -103,7 +104,9 @@ def _highest(day: Day, most: int = 3) -> tuple[str, ...]:
         rows = why[(why["athlete_id"] == row.athlete_id) & (why["horizon_days"] == horizon)]
         reasons = reasons_in_words(explained(rows, day.bundle, row.date))
         interval = f"{percent(row.lower)} to {percent(row.upper)}"
-        lines.append(f"{row.athlete_id}: {percent(row.probability)} in {horizon} days ({interval}), raised by {reasons}")
+        lines.append(
+            f"{row.athlete_id}: {percent(row.probability)} in {horizon} days ({interval}), raised by {reasons}"
+        )
     return tuple(lines)
 
 

@@ -46,7 +46,9 @@ class Status:
         console = out()
         table = Table("table", "rows", "athletes", "newest day", "newest arrival (UTC)")
         for item in self.tables:
-            table.add_row(item.name, f"{item.rows:,}", f"{item.athletes:,}", item.newest_day, item.newest_arrival)
+            table.add_row(
+                item.name, f"{item.rows:,}", f"{item.athletes:,}", item.newest_day, item.newest_arrival
+            )
         console.print(table)
         for line in self._sentences():
             console.print(escape(line), soft_wrap=True)
@@ -62,7 +64,9 @@ class Status:
             f"Scored moments: {self.scored_moments}; the last one {self.last_scored}."
             if self.scored_moments
             else "Nothing has been scored yet.",
-            f"Last run: {run['command']} at {run['started_at']}, exit code {run['exit_code']}." if run else "No run yet.",
+            f"Last run: {run['command']} at {run['started_at']}, exit code {run['exit_code']}."
+            if run
+            else "No run yet.",
         )
 
 

@@ -6,7 +6,7 @@ import hashlib
 import json
 import logging
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import version as package_version
@@ -34,11 +34,11 @@ from models.explain import by_factor, contributions, shap_check
 from models.figures import evaluation_figures, importance
 from models.registry import RegisteredModel, log_training, set_alias
 from models.replay import make_replay
+from pipelines.console import Report
 from pipelines.data import Store, data_cut, fingerprint, read_tables
 
 log = logging.getLogger(__name__)
 
-Progress = Callable[[str, int, int], None]
 BASELINE_FEATURES = BaselineFeatures(
     age="age", history=("hamstring_injuries", "muscle_injuries"), acwr="acwr_uncoupled"
 )
@@ -93,7 +93,7 @@ def load_recipe(folder: Path | None = None) -> Recipe:
 
 
 def train(
-    store: Store, recipe: Recipe, until: pd.Timestamp | None, now: datetime, progress: Progress
+    store: Store, recipe: Recipe, until: pd.Timestamp | None, now: datetime, progress: Report
 ) -> Trained:
     """Fit, evaluate, register as champion. With `until`, only what was known by the end of that day is used.
 
@@ -118,7 +118,7 @@ def train(
     return Trained(bundle, registered, evaluation, verdict, training)
 
 
-def training_set(store: Store, recipe: Recipe, until: pd.Timestamp | None, progress: Progress) -> TrainingSet:
+def training_set(store: Store, recipe: Recipe, until: pd.Timestamp | None, progress: Report) -> TrainingSet:
     """Features and labels of every athlete-day at risk that the store can tell of."""
     progress("building features", 0, 1)
     tables = _known_by(read_tables(store), recipe.target, until)
@@ -149,7 +149,7 @@ def training_set(store: Store, recipe: Recipe, until: pd.Timestamp | None, progr
 
 
 def try_evaluation(
-    training: TrainingSet, recipe: Recipe, progress: Progress
+    training: TrainingSet, recipe: Recipe, progress: Report
 ) -> tuple[Evaluation | None, tuple[str, ...]]:
     """The evaluation, or None and the reason in words where the data cannot carry one."""
     monotone = _monotone(training)
@@ -219,7 +219,7 @@ def _log_attrition(kept: int, attrition: Mapping[str, int]) -> None:
     log.info("%s athlete-days at risk; left out or censored: %s", f"{kept:,}", parts or "none")
 
 
-def _fit(training: TrainingSet, recipe: Recipe, progress: Progress) -> tuple[HorizonModel, ...]:
+def _fit(training: TrainingSet, recipe: Recipe, progress: Report) -> tuple[HorizonModel, ...]:
     progress("fitting the final bag", 0, 1)
     rows = splits.thin(training.index, recipe.settings.every_days)
     models = fit_horizons(
@@ -339,7 +339,7 @@ def _curves(evaluation: Evaluation, horizon: int) -> dict[str, Any]:
     rows = evaluation.out_of_fold
     rows = rows[rows["horizon_days"] == horizon]
     names = [MODEL, *dict.fromkeys(s.model for s in evaluation.scores if s.model != MODEL)]
-    auroc = {}
+    auroc: dict[str, tuple[float, float, float]] = {}
     for name in names:
         found = [
             s.metric

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +16,7 @@ from features.availability import unavailable
 from features.build import FeatureSet, build_features
 from features.row_facts import prepare
 from models.bundle import Bundle
-from models.estimator import Predicted, predict
+from models.estimator import Floats, Predicted, predict
 from models.explain import contributions
 from serving.report.settings import ReportSettings
 
@@ -60,7 +61,10 @@ def score(
     missing = _share_missing(built.values, bundle)
     reasons = reasons.where(
         reasons.notna() | (missing <= bundle.target.abstain_share_missing),
-        [f"too little measured: {100 * share:.0f} % of the usual measurements are missing" for share in missing],
+        [
+            f"too little measured: {100 * share:.0f} % of the usual measurements are missing"
+            for share in missing
+        ],
     )
     predicted = predict(bundle.models, built.values)
     said = _predictions(index, reasons, missing, predicted, built, bundle, settings).assign(made_at=made_at)
@@ -72,7 +76,9 @@ def score(
 def _everyone(athletes: pd.DataFrame, as_of: pd.Timestamp, bundle: Bundle) -> pd.DataFrame:
     known = athletes[athletes["known_at"] <= as_of]["athlete_id"]
     if known.empty:
-        raise NotReady(f"No athlete was known on {as_of:%Y-%m-%d %H:%M} UTC. Ingest athletes first, or choose a later --as-of.")
+        raise NotReady(
+            f"No athlete was known on {as_of:%Y-%m-%d %H:%M} UTC. Ingest athletes first, or choose a later --as-of."
+        )
     ids = np.sort(known.unique())
     return pd.DataFrame(
         {"athlete_id": pd.Series(ids, dtype="str"), "date": bundle.target.local_day(as_of), "as_of": as_of}
@@ -85,7 +91,7 @@ def _left_lately(index: pd.DataFrame, athletes: pd.DataFrame) -> pd.Series:
     return left.isna() | (index["date"] - left <= pd.Timedelta(days=LEFT_LONG_AGO_DAYS))
 
 
-def _share_missing(values: pd.DataFrame, bundle: Bundle) -> npt.NDArray[np.float64]:
+def _share_missing(values: pd.DataFrame, bundle: Bundle) -> Floats:
     """Share of missing values among the model's features that training usually had."""
     used = bundle.models[0].bag.feature_names
     usual = [name for name in used if bundle.feature_summary[name].share_missing <= OFTEN_MEASURED]
@@ -95,7 +101,7 @@ def _share_missing(values: pd.DataFrame, bundle: Bundle) -> npt.NDArray[np.float
 def _predictions(
     index: pd.DataFrame,
     reasons: pd.Series,
-    missing: npt.NDArray[np.float64],
+    missing: Floats,
     predicted: Predicted,
     built: FeatureSet,
     bundle: Bundle,
@@ -116,10 +122,7 @@ def _predictions(
                 horizon_days=horizon,
                 **measured,
                 source_horizon=predicted.source_horizon[number],
-                band=[
-                    None if np.isnan(value) else settings.band_of(value, base_rate).key
-                    for value in measured["probability"]
-                ],
+                band=_bands(measured["probability"], base_rate, settings),
                 share_missing=missing,
                 abstained=abstained,
                 reason=reasons,
@@ -127,6 +130,12 @@ def _predictions(
             )
         )
     return pd.concat(frames, ignore_index=True)
+
+
+def _bands(probability: Floats, base_rate: float, settings: ReportSettings) -> Any:
+    """The band's key per probability; missing where there is none."""
+    keys = [None if np.isnan(value) else settings.band_of(value, base_rate).key for value in probability]
+    return pd.array(keys, dtype="str")
 
 
 def _fingerprints(values: pd.DataFrame) -> list[str]:
@@ -146,9 +155,9 @@ def _explanations(
     """(one row per contribution that is not zero, base value per athlete and horizon)."""
     rows = np.flatnonzero(reasons.isna())
     if not len(rows):
-        return _no_explanations(), pd.DataFrame({"athlete_id": [], "horizon_days": [], "base_log_odds": []}).astype(
-            {"athlete_id": "str", "horizon_days": "int64", "base_log_odds": "float64"}
-        )
+        return _no_explanations(), pd.DataFrame(
+            {"athlete_id": [], "horizon_days": [], "base_log_odds": []}
+        ).astype({"athlete_id": "str", "horizon_days": "int64", "base_log_odds": "float64"})
     values = built.values.iloc[rows]
     by_model = {model.horizon_days: contributions(model, values) for model in bundle.models}
     usual = _own_usual(index.iloc[rows], prepared, bundle)
@@ -156,7 +165,8 @@ def _explanations(
     for number, horizon in enumerate(predicted.horizons_days):
         source = predicted.source_horizon[number][rows]
         shares = np.select(
-            [source[:, None] == days for days in by_model], [share.to_numpy() for _, share in by_model.values()]
+            [source[:, None] == days for days in by_model],
+            [share.to_numpy() for _, share in by_model.values()],
         )
         base = np.select([source == days for days in by_model], [value for value, _ in by_model.values()])
         bases.append(index.iloc[rows][["athlete_id"]].assign(horizon_days=horizon, base_log_odds=base))
@@ -167,7 +177,7 @@ def _explanations(
 def _long(
     index: pd.DataFrame,
     horizon: int,
-    shares: npt.NDArray[np.float64],
+    shares: Floats,
     built: FeatureSet,
     usual: pd.DataFrame,
     rows: npt.NDArray[np.int64],

@@ -55,6 +55,7 @@ EXPLANATIONS = sa.Table(
     sa.Column("own_usual_value", sa.Float),
     sa.Column("value_date", sa.Date),
     sa.Column("reason_missing", sa.String),
+    sqlite_with_rowid=False,  # thousands of rows a morning: keep the long key once
 )
 """Contribution of each feature in log-odds; they and `base_log_odds` add up to `log_odds`. Zeros are left out."""
 

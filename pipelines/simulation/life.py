@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipelines.simulation import calendar
-from pipelines.simulation.calendar import Dates, Floats, Plan, team_plan, weekday
+from pipelines.simulation.calendar import Dates, Floats, Plan, team_plan
 from pipelines.simulation.hazard import log_hazard_terms
 from pipelines.simulation.injuries import Onsets, after_injury, draw_onsets, gather, hours_at_risk
 from pipelines.simulation.people import People, draw_people
@@ -20,8 +20,9 @@ from pipelines.simulation.sessions import cut_short, members, preventive_work, s
 from pipelines.simulation.settings import Settings
 from pipelines.simulation.state import Session, State, first_state, is_injured, next_state, sleep
 
-PILOT_ATHLETES, PILOT_SEASONS, PILOT_SEED, PILOT_LAST_DAY = 500, 1, 2021, date(2021, 6, 1)
-PILOT_ROUNDS = 2
+PILOT_SEED, PILOT_LAST_DAY = 2021, date(2021, 6, 1)
+PILOT_ROUNDS = ((150, 1), (1000, 2))
+"""Athletes and seasons: a rough round, then one large enough that few frail athletes do not sway it."""
 KEPT_STATE = (
     "fatigue", "soreness", "discomfort", "sensitised", "eccentric", "gluteal", "kinetic_chain", "rigidity",
     "asymmetry_pct", "stress", "fuelling", "sleep_h", "sleep_debt_h", "injured_until",
@@ -52,7 +53,6 @@ def live(athletes: int, days: Dates, seed: int, settings: Settings, base: float)
     people = draw_people(athletes, days, settings, _stream(seed, 0))
     plan = _plan(people, days, settings, _stream(seed, 1))
     rng, state = _stream(seed, 2), first_state(people, settings)
-    day_of_week = weekday(days)
     trace = _Trace(len(days), athletes)
     onsets: list[Onsets] = []
     for day in range(len(days)):
@@ -63,7 +63,7 @@ def live(athletes: int, days: Dates, seed: int, settings: Settings, base: float)
         hazard = np.exp(log_hazard) * hours_at_risk(done, settings.hamstring.match_ratio)
         hurt = draw_onsets(state, people, day, done, hazard, settings, rng)
         done = cut_short(done, np.isin(np.arange(athletes), hurt.athlete), rng)
-        doses = preventive_work(state, people, plan, day, int(day_of_week[day]), done, rng)
+        doses = preventive_work(state, people, plan, day, done, settings, rng)
         at_risk = members(people, day) & ~is_injured(state, day)
         trace.put(
             day, terms, {"log_hazard": log_hazard, "hazard": hazard, "at_risk": at_risk}, state, done, doses
@@ -80,10 +80,10 @@ def calibrated_base(settings: Settings) -> float:
 
     The hazard is proportional to exp(base): one round is exact but for injuries' after-effects; hence two.
     """
-    days = calendar.season_days(PILOT_SEASONS, PILOT_LAST_DAY, settings.calendar)
     base = float(np.log(settings.hamstring.per_1000_h / 1000)) - 2.0
-    for _ in range(PILOT_ROUNDS):
-        pilot = live(PILOT_ATHLETES, days, PILOT_SEED, settings, base)
+    for athletes, seasons in PILOT_ROUNDS:
+        days = calendar.season_days(seasons, PILOT_LAST_DAY, settings.calendar)
+        pilot = live(athletes, days, PILOT_SEED, settings, base)
         expected = pilot.hazard.sum() / exposure_hours(pilot) * 1000
         base += float(np.log(settings.hamstring.per_1000_h / expected))
     return base

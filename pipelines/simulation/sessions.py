@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -17,7 +18,17 @@ CODES = ("none", "training", "match", "rehabilitation")
 NONE, TRAINING, MATCH, REHABILITATION = range(4)
 FULL_MATCH_MIN = 90.0
 REHABILITATION_STARTS = 0.25  # share of the lay-off after which sessions begin
-MONDAY = 0
+RETRAINING_DAYS = 42
+USUAL_DOSE: Mapping[str, float | Floats] = {
+    "nordic": 3.0,
+    "eccentric_other": 3.0,
+    "gluteal": 3.0,
+    "mobility": 15.0,
+    "retraining": 25.0,
+    "breathing": 10.0,
+    "recovery": 20.0,
+}
+"""Dose in the unit of its kind; that of a deload is planned with the calendar."""
 
 
 def members(people: People, day: int) -> Flags:
@@ -46,42 +57,36 @@ def preventive_work(
     people: People,
     plan: Plan,
     day: int,
-    day_of_week: int,
     done: Session,
+    settings: Settings,
     rng: np.random.Generator,
 ) -> dict[str, Floats]:
     """Doses by kind of intervention: what the club prescribes, as far as the athlete complies."""
-    number = len(people)
-    draw = rng.random((len(INTERVENTIONS), number))
-    team = people.team
+    chance = _chance_of_work(state, people, plan, day, done, settings)
+    size = {**USUAL_DOSE, "deload": plan.deload[people.team, day]}
+    draw = rng.random((len(INTERVENTIONS), len(people)))
+    return {kind: np.where(draw[row] < chance[kind], size[kind], 0.0) for row, kind in enumerate(chance)}
+
+
+def _chance_of_work(
+    state: State, people: People, plan: Plan, day: int, done: Session, settings: Settings
+) -> dict[str, Floats]:
+    """How likely each kind of preventive work is on this day."""
+    team, willing, here = people.team, people.prevention_share, members(people, day)
     gym = (done.code == TRAINING) & (plan.intensity[team, day] >= 0.5)
     rehab = done.code == REHABILITATION
-    returned = (day - state.return_day < 42) & (done.code == TRAINING)
-    willing = people.prevention_share
-    weary = fatigue_of(state)
-    chance = {
-        "nordic": np.where(gym, 0.55 * willing, np.where(rehab, 0.25, 0.0)),
-        "eccentric_other": np.where(gym, 0.35 * willing, np.where(rehab, 0.25, 0.0)),
-        "gluteal": np.where(gym, 0.55 * willing, np.where(rehab, 0.4, 0.0)),
-        "mobility": np.where(done.code != NONE, 0.25, 0.0),
-        "retraining": np.where(rehab, 0.6, np.where(returned, 0.3, 0.0)),
-        "breathing": np.where(state.stress > 1.0, 0.15, 0.02) * members(people, day),
-        "recovery": np.where(weary > 1.0, 0.35, 0.06) * members(people, day),
-        "deload": np.where(done.code == TRAINING, (plan.deload[team, day] > 0) * 1.0, 0.0),
-    }
-    size = {
-        "nordic": 3.0, "eccentric_other": 3.0, "gluteal": 3.0, "mobility": 15.0, "retraining": 25.0,
-        "breathing": 10.0, "recovery": 20.0, "deload": plan.deload[team, day],
-    }  # fmt: skip
+    returned = (day - state.return_day < RETRAINING_DAYS) & (done.code == TRAINING)
+    weary = fatigue_sd(state, settings.response) > 1.0
     return {
-        kind: np.where(draw[row] < chance[kind], size[kind], 0.0) for row, kind in enumerate(INTERVENTIONS)
+        "nordic": np.select([gym, rehab], [0.55 * willing, 0.25], 0.0),
+        "eccentric_other": np.select([gym, rehab], [0.35 * willing, 0.25], 0.0),
+        "gluteal": np.select([gym, rehab], [0.55 * willing, 0.4], 0.0),
+        "mobility": np.where(done.code != NONE, 0.25, 0.0),
+        "retraining": np.select([rehab, returned], [0.6, 0.3], 0.0),
+        "breathing": np.where(state.stress > 1.0, 0.15, 0.02) * here,
+        "recovery": np.where(weary, 0.35, 0.06) * here,
+        "deload": np.where((done.code == TRAINING) & (plan.deload[team, day] > 0), 1.0, 0.0),
     }
-
-
-def fatigue_of(state: State) -> Floats:
-    """Fatigue as the staff see it: relative to the squad on this day."""
-    spread = np.std(state.fatigue)
-    return (state.fatigue - np.mean(state.fatigue)) / (spread if spread > 0 else 1.0)
 
 
 def _who_plays(

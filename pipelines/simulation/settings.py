@@ -168,7 +168,6 @@ class Hamstring:
     duration_median_d: float
     duration_log_sd: float
     history_per_year: float
-    recurrence_days: int
 
 
 @dataclass(frozen=True)
@@ -223,7 +222,7 @@ class Settings:
 def load_settings(folder: Path | None = None) -> Settings:
     """The settings of simulation.toml, from `folder` where it has its own copy."""
     content = load(FILE, folder)
-    reject_unknown(content, {field.name for field in fields(Settings)} | {"version"}, FILE)
+    reject_unknown(content, {field.name for field in fields(Settings)}, FILE)
     return Settings(
         squads=tuple(_section(Squad, each, "squads") for each in _part(content, "squads")),
         calendar=_section(Calendar, _part(content, "calendar"), "calendar"),

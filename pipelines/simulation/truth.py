@@ -7,7 +7,7 @@ import pandas as pd
 
 from pipelines.simulation import calendar
 from pipelines.simulation.calendar import Floats
-from pipelines.simulation.life import Life
+from pipelines.simulation.life import Days, Life
 from pipelines.simulation.sessions import expected_match_min
 from pipelines.simulation.settings import Settings
 
@@ -49,12 +49,12 @@ def _oracle(life: Life, settings: Settings) -> dict[int, Floats]:
     One constant per horizon makes it right on the whole.
     """
     planned = _planned_hours(life, settings)
+    usual = {name: _usual(values) for name, values in life.terms.items()}
     future = np.zeros_like(planned)
     probability = {}
     for ahead in range(max(HORIZONS_DAYS)):
-        future[: len(planned) - ahead] += (_projected(life, settings, ahead) * _shifted(planned, ahead))[
-            : len(planned) - ahead
-        ]
+        to_come = planned[ahead:]
+        future[: len(to_come)] += _projected(life, usual, settings, ahead)[: len(to_come)] * to_come
         if ahead + 1 in HORIZONS_DAYS:
             probability[ahead + 1] = _as_probability(future, life, ahead + 1)
     return probability
@@ -75,18 +75,12 @@ def _planned_hours(life: Life, settings: Settings) -> Floats:
     return hours * ((position >= life.people.first) & (position < life.people.end))
 
 
-def _shifted(values: Floats, ahead: int) -> Floats:
-    moved: Floats = np.roll(values, -ahead, axis=0)
-    return moved
-
-
-def _projected(life: Life, settings: Settings, ahead: int) -> Floats:
+def _projected(life: Life, usual: Days, settings: Settings, ahead: int) -> Floats:
     """The hazard per training hour expected `ahead` days from each day."""
     half_lives = dict(settings.persistence)
     log_hazard = np.full(life.log_hazard.shape, life.base) + life.people.frailty
     for name, values in life.terms.items():
-        usual = _usual(values)
-        log_hazard += usual + (values - usual) * 0.5 ** (ahead / half_lives[name])
+        log_hazard += usual[name] + (values - usual[name]) * 0.5 ** (ahead / half_lives[name])
     hazard: Floats = np.exp(log_hazard)
     return hazard
 
