@@ -28,6 +28,8 @@ class BaselineFeatures:
     age: str | None = None
     history: tuple[str, ...] = ()
     acwr: str | None = None
+    regression: tuple[str, ...] = ()
+    """What the penalised regression reads; all that it is given if empty."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,8 @@ def fit_logistic(
     features: pd.DataFrame, label: Floats, names: BaselineFeatures, settings: Settings
 ) -> Baseline:
     """Penalised logistic regression on all features that hold a value in the training rows."""
-    usable = [str(name) for name in features.columns if features[name].notna().any()]
+    wanted = names.regression or tuple(str(name) for name in features.columns)
+    usable = [name for name in wanted if features[name].notna().any()]
     if not usable:
         return _constant("logistic", label, "logistic: no feature holds a value, so it is the base rate.")
     return Baseline("logistic", _logistic(features, label, usable, settings.logistic_c))
@@ -94,6 +97,15 @@ BASELINES: Mapping[str, Fit] = {
     "logistic": fit_logistic,
     "acwr_rule": fit_acwr_rule,
 }
+
+
+LABELS: Mapping[str, str] = {
+    "prevalence": "base rate for all",
+    "age_history": "age and history",
+    "logistic": "logistic regression",
+    "acwr_rule": "ACWR rule",
+}
+"""How baselines are called in sentences and tables."""
 
 
 def _constant(name: str, label: Floats, note: str | None = None) -> Baseline:

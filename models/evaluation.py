@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from models import metrics, splits
-from models.baselines import BASELINES, BaselineFeatures
+from models.baselines import BASELINES, LABELS, BaselineFeatures
 from models.estimator import Floats, Ints, Settings, fit_horizons, predict
 from models.metrics import Metric
 
@@ -140,7 +140,8 @@ def evaluate(
     used = list(model_features if model_features is not None else features.columns)
     data = _Data(index.reset_index(drop=True), features, labels, onsets, used, squad, horizons)
     plan = splits.plan(data.index, horizons[-1], settings, data.label(horizons[0]))
-    out_of_fold, notes = _run_folds(data, plan.folds, settings, monotone, baseline_features, progress)
+    names = replace(baseline_features, regression=tuple(used))
+    out_of_fold, notes = _run_folds(data, plan.folds, settings, monotone, names, progress)
     scores = tuple(_score_all(data, out_of_fold, settings))
     verdict = (*_verdict(data, scores, settings), *plan.notes, *notes)
     return Evaluation(out_of_fold, scores, verdict, horizons, _threshold(settings), settings.alert_budget)
@@ -336,9 +337,13 @@ def _against_baselines(horizon_days: int, found: dict[tuple[str | None, str], Me
     better = [name for name, gain in gains.items() if gain.lower > 0]
     unproven = [name for name, gain in gains.items() if not gain.lower > 0]
     if better:
-        yield f"{horizon_days} days: AUROC is shown to be higher than that of {', '.join(better)}."
+        yield f"{horizon_days} days: AUROC is shown to be higher than that of {_listed(better)}."
     if unproven:
-        yield f"{horizon_days} days: AUROC is not shown to be higher than that of {', '.join(unproven)}."
+        yield f"{horizon_days} days: AUROC is not shown to be higher than that of {_listed(unproven)}."
+
+
+def _listed(baselines: Sequence[str]) -> str:
+    return ", ".join(LABELS[name] for name in baselines)
 
 
 def least_events(parameters: int, event_rate: float, auroc: float) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,8 @@ MARKER = ".strainwatch-demo"
 WEEKS = 8
 """The model learns from what was known this many weeks before the last Monday; the Mondays since are scored as they came."""
 MONDAY = 0
+LAST_DAY = date(2025, 4, 27)
+"""A Sunday a month before the season ends: the report then speaks of a week with matches."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ def run_demo(out: Path, athletes: int, seasons: int, seed: int, now: datetime, p
     """
     _make_anew(out)
     progress("simulating the squad", 0, 1)
-    world = simulate(athletes, seasons, seed)
+    world = simulate(athletes, seasons, seed, LAST_DAY)
     exports = write_exports(world, out / "exports")
     write_truth(world, out / "truth")
     progress("simulating the squad", 1, 1)

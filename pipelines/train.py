@@ -43,6 +43,7 @@ BASELINE_FEATURES = BaselineFeatures(
     age="age", history=("hamstring_injuries", "muscle_injuries"), acwr="acwr_uncoupled"
 )
 CHECKOUT = Path(__file__).parents[1]
+IMPORTANCE_EVERY_DAYS = 14
 SHAP_SAMPLE = 50
 SHAP_TOLERANCE = 1e-6
 
@@ -104,13 +105,14 @@ def train(
     models = _fit(training, recipe, progress)
     bundle = _bundle(training, recipe, models, evaluation, verdict, now)
     progress("logging to MLflow", 0, 1)
+    weights = _importance(training, models)
     registered = log_training(
         store.path,
         bundle,
         metrics=_named_metrics(evaluation),
-        parameters=_params(training, recipe),
-        figures=_figures(training, models, evaluation, recipe),
-        tables=_tables(training, models, evaluation, recipe),
+        parameters=_parameters(training, recipe),
+        figures=_figures(weights, training, evaluation, recipe),
+        tables=_tables(weights, evaluation),
         tags={"verdict": " ".join(verdict)[:4000], "target": recipe.target.name},
     )
     set_alias(store.path, registered.version, "champion")
@@ -284,7 +286,7 @@ def _metrics(
     }
 
 
-def _params(training: TrainingSet, recipe: Recipe) -> dict[str, Any]:
+def _parameters(training: TrainingSet, recipe: Recipe) -> dict[str, Any]:
     return {
         **recipe.settings.as_json(),
         "target": recipe.target.name,
@@ -306,28 +308,34 @@ def _named_metrics(evaluation: Evaluation | None) -> dict[str, tuple[float, floa
     return named
 
 
-def _importance(training: TrainingSet, models: tuple[HorizonModel, ...]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Mean absolute contribution by feature and by factor, one column per horizon."""
-    rows = splits.thin(training.index, 7)
-    values = training.features.iloc[rows]
+@dataclass(frozen=True)
+class Weights:
+    """Mean absolute contribution in log-odds, by feature and by factor, one column per horizon."""
+
+    features: pd.DataFrame
+    factors: pd.DataFrame
+
+
+def _importance(training: TrainingSet, models: tuple[HorizonModel, ...]) -> Weights:
+    """How far features and factors move the scores of athlete-days two weeks apart."""
+    values = training.features.iloc[splits.thin(training.index, IMPORTANCE_EVERY_DAYS)]
     by_feature, factors = {}, {}
     for model in models:
         _, shares = contributions(model, values)
         by_feature[str(model.horizon_days)] = shares.abs().mean()
         factors[str(model.horizon_days)] = by_factor(shares, training.specs).abs().mean()
-    return pd.DataFrame(by_feature), pd.DataFrame(factors)
+    return Weights(pd.DataFrame(by_feature), pd.DataFrame(factors))
 
 
 def _figures(
-    training: TrainingSet, models: tuple[HorizonModel, ...], evaluation: Evaluation | None, recipe: Recipe
+    weights: Weights, training: TrainingSet, evaluation: Evaluation | None, recipe: Recipe
 ) -> dict[str, Any]:
-    by_feature, factors = _importance(training, models)
-    shortest = str(models[0].horizon_days)
+    days = str(recipe.target.horizons_days[0])
     labels = {spec.name: spec.label for spec in training.specs}
     named = {key: factor.label for key, factor in recipe.factors.items()}
     figures = {
-        "feature_importance": importance(by_feature[shortest].rename(labels), f"Features, {shortest} days"),
-        "factor_importance": importance(factors[shortest].rename(named), f"Factors, {shortest} days"),
+        "feature_importance": importance(weights.features[days].rename(labels), f"Features, {days} days"),
+        "factor_importance": importance(weights.factors[days].rename(named), f"Factors, {days} days"),
     }
     for horizon in evaluation.horizons_days if evaluation else ():
         assert evaluation is not None
@@ -356,13 +364,10 @@ def _curves(evaluation: Evaluation, horizon: int) -> dict[str, Any]:
     )
 
 
-def _tables(
-    training: TrainingSet, models: tuple[HorizonModel, ...], evaluation: Evaluation | None, recipe: Recipe
-) -> dict[str, pd.DataFrame]:
-    by_feature, factors = _importance(training, models)
+def _tables(weights: Weights, evaluation: Evaluation | None) -> dict[str, pd.DataFrame]:
     tables = {
-        "feature_importance": by_feature.reset_index(names="feature"),
-        "factor_importance": factors.reset_index(names="factor"),
+        "feature_importance": weights.features.reset_index(names="feature"),
+        "factor_importance": weights.factors.reset_index(names="factor"),
     }
     return tables | ({"metrics": evaluation.table()} if evaluation else {})
 

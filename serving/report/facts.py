@@ -10,6 +10,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from configs.errors import NotReady
+from models.baselines import LABELS
 
 MODEL = "model"
 """The `model` entry of a metric that belongs to the model itself; any other names a baseline."""
@@ -31,13 +32,6 @@ _METRICS = {
     "alert_precision": "Precision within the alert budget",
     "alert_recall": "Injuries caught within the alert budget",
     "false_alerts_per_injury": "False alerts per injury caught",
-}
-_MODELS = {
-    MODEL: "This model",
-    "prevalence": "Base rate for all",
-    "age_history": "Age and history",
-    "logistic": "Logistic regression",
-    "acwr_rule": "ACWR rule",
 }
 
 
@@ -136,7 +130,10 @@ def metric_label(name: str) -> str:
 
 
 def model_label(name: str) -> str:
-    return _MODELS.get(name, name.replace("_", " ").capitalize())
+    if name == MODEL:
+        return "This model"
+    label = LABELS.get(name, name.replace("_", " "))
+    return label[0].upper() + label[1:]
 
 
 def model_facts(content: Mapping[str, Any]) -> ModelFacts:
