@@ -55,7 +55,9 @@ def score(
     prepared = prepare(tables, bundle.target)
     index = _everyone(prepared["athletes"], as_of, bundle)
     reasons = unavailable(index, prepared, bundle.target)
-    recent = ~reasons.fillna("").str.startswith("left the squad") | _left_lately(index, prepared["athletes"])
+    recent = ~reasons.fillna("").str.startswith("left the squad") | _left_lately(
+        index, prepared["athletes"], as_of
+    )
     index, reasons = index[recent].reset_index(drop=True), reasons[recent].reset_index(drop=True)
     built = build_features(index, prepared, bundle.specs)
     missing = _share_missing(built.values, bundle)
@@ -85,9 +87,10 @@ def _everyone(athletes: pd.DataFrame, as_of: pd.Timestamp, bundle: Bundle) -> pd
     )
 
 
-def _left_lately(index: pd.DataFrame, athletes: pd.DataFrame) -> pd.Series:
-    """False for those who left weeks ago: a report need not repeat them."""
-    left = index["athlete_id"].map(athletes.groupby("athlete_id")["left_date"].max())
+def _left_lately(index: pd.DataFrame, athletes: pd.DataFrame, as_of: pd.Timestamp) -> pd.Series:
+    """False for those who left weeks ago, as known at `as_of`: a report need not repeat them."""
+    seen = athletes[(athletes["known_at"] <= as_of) & ~(athletes["superseded_at"] <= as_of)]
+    left = index["athlete_id"].map(seen.set_index("athlete_id")["left_date"])
     return left.isna() | (index["date"] - left <= pd.Timedelta(days=LEFT_LONG_AGO_DAYS))
 
 

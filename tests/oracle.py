@@ -33,12 +33,20 @@ def plain(tables: Mapping[str, pd.DataFrame]) -> Plain:
     return rows
 
 
+def _date(row: Any, spec: WindowSpec) -> pd.Timestamp:
+    """The day that the row is about: its date, else the date that the spec reads, else long ago."""
+    if hasattr(row, "date"):
+        return row.date
+    found = getattr(row, spec.column)
+    return found if isinstance(found, pd.Timestamp) else pd.Timestamp(0)
+
+
 def _rows(moment: Any, table: list[Any], spec: WindowSpec, reach: int) -> list[Any]:
     last = moment.date - spec.lag_days * DAY
     return [
         row
         for row in table
-        if last - reach * DAY < row.date <= last
+        if last - reach * DAY < _date(row, spec) <= last
         and _seen(row, moment.as_of)
         and all(getattr(row, column) in values for column, values in spec.where.items())
     ]
@@ -77,7 +85,8 @@ def value(moment: Any, world: Plain, spec: WindowSpec) -> float:
         recorded = any(
             not pd.isna(getattr(row, spec.column)) and row.known_at <= moment.as_of for row in table
         )
-        return spec.empty if covered and recorded else math.nan
+        rare = spec.table in ("interventions", "injuries", "returns")
+        return spec.empty if covered and (recorded or rare) else math.nan
     return _aggregate(spec, moment, used, covered)
 
 
@@ -86,7 +95,8 @@ def _aggregate(spec: WindowSpec, moment: Any, used: list[Any], covered: set[pd.T
     numbers = [1.0 if isinstance(item, str | pd.Timestamp) else float(item) for item in found]
     by_day: dict[pd.Timestamp, float] = {}
     for row, number in zip(used, numbers, strict=True):
-        by_day[row.date] = by_day.get(row.date, 0.0) + number
+        day = _date(row, spec)
+        by_day[day] = by_day.get(day, 0.0) + number
     last = moment.date - spec.lag_days * DAY
     covered = covered | set(by_day)
     if spec.aggregate == "daily_mean":
@@ -115,7 +125,8 @@ def _aggregate(spec: WindowSpec, moment: Any, used: list[Any], covered: set[pd.T
         "spread": lambda values: statistics.stdev(values) if len(values) > 1 else math.nan,
         "count": len,
         "day_count": lambda values: len(by_day),
-        "days_since": lambda values: (moment.date - used[-1].date).days,
+        "days_since": lambda values: (moment.date - _date(used[-1], spec)).days,
+        "years_since": lambda values: (moment.date - _date(used[-1], spec)).days / 365.25,
     }
     return float(simple[spec.aggregate](numbers))
 
