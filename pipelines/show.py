@@ -8,15 +8,33 @@ from typing import Any
 
 import pandas as pd
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from models.bundle import Bundle
 from models.evaluation import MODEL, Evaluation
 from models.metrics import Metric
 from pipelines.console import out, right
-from serving.report.facts import metric_label, model_label
+from serving.report.facts import model_label
 from serving.report.reasons import Explainer, FactorShare
 from serving.report.wording import number
+
+
+SHORT_LABELS = {
+    "event_rate": "event rate",
+    "auroc": "AUROC",
+    "auroc_pooled": "AUROC pooled over folds",
+    "average_precision": "average precision",
+    "brier": "Brier",
+    "scaled_brier": "scaled Brier",
+    "calibration_slope": "calibration slope",
+    "calibration_intercept": "calibration intercept",
+    "observed_expected": "observed : expected",
+    "net_benefit": "net benefit",
+    "alert_precision": "alert precision",
+    "alert_recall": "alert recall",
+    "false_alerts_per_injury": "false alerts per injury",
+}
+"""Metrics by the short names of the field, for tables that must fit a terminal."""
 
 
 def show_evaluation(evaluation: Evaluation | None, verdict: Sequence[str]) -> None:
@@ -27,6 +45,8 @@ def show_evaluation(evaluation: Evaluation | None, verdict: Sequence[str]) -> No
         found = {(s.metric.name, s.model): s.metric for s in evaluation.scores if _is_of(s, horizon)}
         if found:
             console.print(_metrics_table(found, horizon))
+            for line in _without_interval(found):
+                console.print(escape(line), soft_wrap=True)
     for sentence in verdict:
         console.print(f"- {escape(sentence)}", soft_wrap=True)
 
@@ -40,22 +60,33 @@ def _metrics_table(found: Mapping[tuple[str, str], Metric], horizon: int) -> Tab
     sizes = found[next(name for name, _ in found), MODEL]
     title = (
         f"{horizon} days: {sizes.n_rows:,} athlete-days of {sizes.n_athletes} athletes before {sizes.n_events} "
-        "injuries, unseen athletes at later times; 95 % intervals by athlete bootstrap"
+        "injuries; unseen athletes at later times; [95 % interval by athlete bootstrap]"
     )
-    table = Table("", *(right(model_label(model)) for model in models), title=title)
+    table = Table(Column("", no_wrap=True), *(right(model_label(model)) for model in models), title=escape(title))
     for name in dict.fromkeys(name for name, _ in found):
-        table.add_row(metric_label(name), *(_with_interval(found.get((name, model))) for model in models))
+        cells = (escape(_with_interval(found.get((name, model)))) for model in models)
+        table.add_row(SHORT_LABELS.get(name, name.replace("_", " ")), *cells)
     return table
 
 
 def _with_interval(metric: Metric | None) -> str:
     if metric is None or math.isnan(metric.value):
         return "–"
-    digits = 4 if abs(metric.value) < 0.1 else 2
-    value = number(metric.value, digits)
     if math.isnan(metric.lower):
-        return f"{value} (no interval)"
-    return f"{value} ({number(metric.lower, digits)} to {number(metric.upper, digits)})"
+        return f"{_figure(metric.value)} [none]"
+    return f"{_figure(metric.value)} [{_figure(metric.lower)}, {_figure(metric.upper)}]"
+
+
+def _figure(value: float) -> str:
+    """Three significant digits, at most four after the point."""
+    decimals = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2 if abs(value) >= 0.1 else 4
+    return number(value, decimals)
+
+
+def _without_interval(found: Mapping[tuple[str, str], Metric]) -> list[str]:
+    """Why some figures have no interval, each reason once."""
+    metrics = {metric.reason: name for (name, model), metric in found.items() if metric.reason and model == MODEL}
+    return [f"[none] {SHORT_LABELS.get(name, name)}: {reason}." for reason, name in metrics.items()]
 
 
 def explained(rows: pd.DataFrame, bundle: Bundle, date: pd.Timestamp) -> tuple[FactorShare, ...]:

@@ -352,7 +352,7 @@ def _curves(evaluation: Evaluation, horizon: int) -> dict[str, Any]:
         found = [
             s.metric
             for s in evaluation.scores
-            if (s.horizon_days, s.model, s.against, s.metric.name) == (horizon, name, None, "auroc")
+            if (s.horizon_days, s.model, s.against, s.metric.name) == (horizon, name, None, "auroc_pooled")
         ]
         auroc |= {name: (metric.value, metric.lower, metric.upper) for metric in found}
     return evaluation_figures(

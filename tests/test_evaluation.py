@@ -69,7 +69,7 @@ def test_a_real_signal_is_found_and_beats_every_baseline_that_lacks_it(
         assert result.metric("auroc", horizon, against="age_history").lower > 0
         assert result.metric("auroc", horizon, against="acwr_rule").lower > 0
     assert any("excludes 0.5" in sentence for sentence in result.verdict)
-    assert "7 days: AUROC is shown to be higher than that of age_history, acwr_rule." in result.verdict
+    assert "7 days: AUROC is shown to be higher than that of age and history, ACWR rule." in result.verdict
 
 
 def test_metrics_are_those_of_the_pooled_out_of_fold_rows(strong: tuple[World, Evaluation]) -> None:
@@ -77,9 +77,9 @@ def test_metrics_are_those_of_the_pooled_out_of_fold_rows(strong: tuple[World, E
     rows = result.out_of_fold.query("horizon_days == 7 and label == label")
     rows = rows[rows["date"] <= rows.loc[rows["label"] == 0, "date"].max()]
     clustered = metrics.clusters(rows["label"].to_numpy(), rows["athlete_id"], 100, seed=1)
-    assert result.metric("auroc", 7).value == pytest.approx(
-        metrics.auroc(clustered, rows["model"].to_numpy())[0]
-    )
+    scores, fold = rows["model"].to_numpy(), rows["fold"].to_numpy()
+    assert result.metric("auroc", 7).value == pytest.approx(metrics.auroc(clustered, scores, fold)[0])
+    assert result.metric("auroc_pooled", 7).value == pytest.approx(metrics.auroc(clustered, scores)[0])
     assert result.metric("brier", 7, model="logistic").value == pytest.approx(
         ((rows["logistic"] - rows["label"]) ** 2).mean()
     )
@@ -158,15 +158,15 @@ def test_a_handful_of_events_is_evaluated_with_its_limits_said() -> None:
     assert result.verdict[0] == "6 injuries of 3 athletes among 6, for 3 features: 2 injuries per feature."
     assert "not met" in result.verdict[1]
     assert (
-        "7 days: AUROC is not shown to be higher than that of age_history, logistic, acwr_rule."
+        "7 days: AUROC is not shown to be higher than that of age and history, logistic regression, ACWR rule."
         in result.verdict
     )
 
 
 def test_within_a_fold_the_prevalence_baseline_ranks_nobody(strong: tuple[World, Evaluation]) -> None:
     _, result = strong
-    assert result.metric("auroc_within_fold", 7, model="prevalence").value == 0.5
-    assert result.metric("auroc", 7, model="prevalence").value != 0.5
+    assert result.metric("auroc", 7, model="prevalence").value == 0.5
+    assert result.metric("auroc_pooled", 7, model="prevalence").value != 0.5
 
 
 def test_scores_that_are_all_the_base_rate_still_give_every_metric() -> None:
@@ -185,17 +185,18 @@ def test_scores_that_are_all_the_base_rate_still_give_every_metric() -> None:
     assert any("the calibration found nothing" in sentence for sentence in result.verdict)
 
 
-def test_the_model_gets_only_its_own_features_while_baselines_may_read_others() -> None:
+def test_model_and_regression_get_only_the_models_features_while_the_ratio_rule_reads_its_own() -> None:
     index, features, labels, onsets = world(athletes=12, days=150, daily_rate=0.004)
     first, second = (
         evaluation.evaluate(
             index, frame, labels, onsets, SETTINGS, {}, NAMES, model_features=["age"], horizons_days=[7]
         )
-        for frame in (features, features.assign(fatigue=-(features["fatigue"] ** 2)))
+        for frame in (features, features.assign(acwr=2 - features["acwr"], fatigue=-features["fatigue"]))
     )
     assert "for 1 features" in first.verdict[0]
     assert (first.out_of_fold["model"] == second.out_of_fold["model"]).all()
-    assert (first.out_of_fold["logistic"] != second.out_of_fold["logistic"]).any()
+    assert (first.out_of_fold["logistic"] == second.out_of_fold["logistic"]).all()
+    assert (first.out_of_fold["acwr_rule"] != second.out_of_fold["acwr_rule"]).any()
 
 
 def test_too_few_athletes_are_refused() -> None:

@@ -22,6 +22,7 @@ RankingEvidence = Literal["better", "chance", "worse", "unknown"]
 
 _METRICS = {
     "auroc": "AUROC: ranking; 0.5 is chance, 1 is perfect",
+    "auroc_pooled": "AUROC with the models of several folds mixed",
     "average_precision": "Average precision: compare with the share of days followed by an injury",
     "brier": "Brier score: lower is better",
     "scaled_brier": "Scaled Brier score: above 0 beats the event rate",
