@@ -24,8 +24,8 @@ check: $(READY)  ## format, lint, types, architecture, generated docs
 	$(BIN)/python -m pytest -q tests/test_architecture.py
 	$(BIN)/python -m pipelines.reference --check
 
-bench: $(READY)  ## figures beside the peers', in one run
-	$(BIN)/python benchmarks/spine.py
+bench: $(READY)  ## figures beside a peer, in one run
+	$(BIN)/python -P benchmarks/features.py
 
 docs: $(READY)  ## regenerate the pages that come from the code
 	$(BIN)/python -m pipelines.reference
