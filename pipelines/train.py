@@ -13,7 +13,6 @@ from importlib.metadata import version as package_version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from configs.errors import NotReady
@@ -30,7 +29,7 @@ from models.baselines import BaselineFeatures
 from models.bundle import Bundle, summarise
 from models.estimator import HorizonModel, Settings, fit_horizons, load_settings
 from models.evaluation import MODEL, Evaluation, evaluate
-from models.explain import by_factor, contributions, shap_check
+from models.explain import by_factor, contributions
 from models.figures import evaluation_figures, importance
 from models.registry import RegisteredModel, log_training, set_alias
 from models.replay import make_replay
@@ -44,8 +43,6 @@ BASELINE_FEATURES = BaselineFeatures(
 )
 CHECKOUT = Path(__file__).parents[1]
 IMPORTANCE_EVERY_DAYS = 14
-SHAP_SAMPLE = 50
-SHAP_TOLERANCE = 1e-6
 
 
 @dataclass(frozen=True)
@@ -370,12 +367,6 @@ def _tables(weights: Weights, evaluation: Evaluation | None) -> dict[str, pd.Dat
         "factor_importance": weights.factors.reset_index(names="factor"),
     }
     return tables | ({"metrics": evaluation.table()} if evaluation else {})
-
-
-def check_against_shap(bundle: Bundle, features: pd.DataFrame) -> float:
-    """Largest difference between our contributions and the shap library's on a sample of rows."""
-    sample = features.iloc[np.linspace(0, len(features) - 1, min(SHAP_SAMPLE, len(features))).astype(int)]
-    return max(shap_check(model, sample) for model in bundle.models)
 
 
 def code_version() -> str:

@@ -16,8 +16,8 @@ from features.availability import unavailable
 from features.build import FeatureSet, build_features
 from features.row_facts import prepare
 from models.bundle import Bundle
-from models.estimator import Floats, Predicted, predict
-from models.explain import contributions
+from models.estimator import Floats, Ints, Predicted, predict
+from models.explain import contributions_of_prediction
 from serving.report.settings import ReportSettings
 
 USUAL_WEEKS = 26
@@ -26,6 +26,7 @@ LEAST_USUAL_WEEKS = 4
 OFTEN_MEASURED = 0.5
 """A feature that training missed in more rows than this does not count as missing at scoring."""
 LEFT_LONG_AGO_DAYS = 28
+MEASURES = ("probability", "lower", "upper", "log_odds", "base_log_odds")
 
 
 @dataclass(frozen=True)
@@ -68,10 +69,12 @@ def score(
             for share in missing
         ],
     )
-    predicted = predict(bundle.models, built.values)
-    said = _predictions(index, reasons, missing, predicted, built, bundle, settings).assign(made_at=made_at)
-    why, base = _explanations(index, reasons, predicted, built, prepared, bundle)
-    said = said.merge(base, on=["athlete_id", "horizon_days"], how="left")
+    scored = np.flatnonzero(reasons.isna())
+    said = _unscored(index, reasons, missing, built, bundle).assign(made_at=made_at)
+    if not len(scored):
+        return Scores(said, _no_explanations())
+    predicted = predict(bundle.models, built.values.iloc[scored])
+    said, why = _filled(said, index, scored, predicted, built, prepared, bundle, settings)
     return Scores(said, why)
 
 
@@ -101,44 +104,53 @@ def _share_missing(values: pd.DataFrame, bundle: Bundle) -> Floats:
     return values[usual].isna().mean(axis=1).to_numpy() if usual else np.zeros(len(values))
 
 
-def _predictions(
+def _unscored(
+    index: pd.DataFrame, reasons: pd.Series, missing: Floats, built: FeatureSet, bundle: Bundle
+) -> pd.DataFrame:
+    """Rows of everybody at every horizon, measures still missing."""
+    everybody = index.assign(
+        model_version=bundle.version,
+        **dict.fromkeys(MEASURES, np.nan),
+        source_horizon=0,
+        band=pd.array([None] * len(index), dtype="str"),
+        share_missing=missing,
+        abstained=reasons.notna().to_numpy(),
+        reason=reasons,
+        fingerprint=_fingerprints(built.values),
+    )
+    horizons = [everybody.assign(horizon_days=model.horizon_days) for model in bundle.models]
+    return pd.concat(horizons, ignore_index=True)
+
+
+def _filled(
+    said: pd.DataFrame,
     index: pd.DataFrame,
-    reasons: pd.Series,
-    missing: Floats,
+    scored: Ints,
     predicted: Predicted,
     built: FeatureSet,
+    prepared: Mapping[str, pd.DataFrame],
     bundle: Bundle,
     settings: ReportSettings,
-) -> pd.DataFrame:
-    abstained = reasons.notna().to_numpy()
-    fingerprints = _fingerprints(built.values)
-    frames = []
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The rows of `scored` athletes with their measures, and one row per contribution that is not zero."""
+    said, whys = said.copy(), []
+    values = built.values.iloc[scored]
+    usual = _own_usual(index.iloc[scored], prepared, bundle)
     for number, horizon in enumerate(predicted.horizons_days):
-        measured = {
-            name: np.where(abstained, np.nan, getattr(predicted, name)[number])
-            for name in ("probability", "lower", "upper", "log_odds")
-        }
-        base_rate = bundle.metrics["base_rates"][str(horizon)]
-        frames.append(
-            index.assign(
-                model_version=bundle.version,
-                horizon_days=horizon,
-                **measured,
-                source_horizon=predicted.source_horizon[number],
-                band=_bands(measured["probability"], base_rate, settings),
-                share_missing=missing,
-                abstained=abstained,
-                reason=reasons,
-                fingerprint=fingerprints,
-            )
-        )
-    return pd.concat(frames, ignore_index=True)
+        rows = scored + number * len(index)
+        base, shares = contributions_of_prediction(bundle.models, predicted, values, horizon)
+        chance = predicted.probability[number]
+        measured = [chance, predicted.lower[number], predicted.upper[number], predicted.log_odds[number], base]
+        said.loc[rows, list(MEASURES)] = np.column_stack(measured)
+        said.loc[rows, "source_horizon"] = predicted.source_horizon[number]
+        said.loc[rows, "band"] = _bands(chance, bundle.metrics["base_rates"][str(horizon)], settings)
+        whys.append(_long(index.iloc[scored], horizon, shares, built, usual, scored, bundle))
+    return said, pd.concat(whys, ignore_index=True)
 
 
 def _bands(probability: Floats, base_rate: float, settings: ReportSettings) -> Any:
-    """The band's key per probability; missing where there is none."""
-    keys = [None if np.isnan(value) else settings.band_of(value, base_rate).key for value in probability]
-    return pd.array(keys, dtype="str")
+    """The band's key per probability."""
+    return pd.array([settings.band_of(value, base_rate).key for value in probability], dtype="str")
 
 
 def _fingerprints(values: pd.DataFrame) -> list[str]:
@@ -147,48 +159,19 @@ def _fingerprints(values: pd.DataFrame) -> list[str]:
     return [hashlib.sha256(row.tobytes()).hexdigest()[:16] for row in rows]
 
 
-def _explanations(
-    index: pd.DataFrame,
-    reasons: pd.Series,
-    predicted: Predicted,
-    built: FeatureSet,
-    prepared: Mapping[str, pd.DataFrame],
-    bundle: Bundle,
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """(one row per contribution that is not zero, base value per athlete and horizon)."""
-    rows = np.flatnonzero(reasons.isna())
-    if not len(rows):
-        return _no_explanations(), pd.DataFrame(
-            {"athlete_id": [], "horizon_days": [], "base_log_odds": []}
-        ).astype({"athlete_id": "str", "horizon_days": "int64", "base_log_odds": "float64"})
-    values = built.values.iloc[rows]
-    by_model = {model.horizon_days: contributions(model, values) for model in bundle.models}
-    usual = _own_usual(index.iloc[rows], prepared, bundle)
-    whys, bases = [], []
-    for number, horizon in enumerate(predicted.horizons_days):
-        source = predicted.source_horizon[number][rows]
-        shares = np.select(
-            [source[:, None] == days for days in by_model],
-            [share.to_numpy() for _, share in by_model.values()],
-        )
-        base = np.select([source == days for days in by_model], [value for value, _ in by_model.values()])
-        bases.append(index.iloc[rows][["athlete_id"]].assign(horizon_days=horizon, base_log_odds=base))
-        whys.append(_long(index.iloc[rows], horizon, shares, built, usual, rows, bundle))
-    return pd.concat(whys, ignore_index=True), pd.concat(bases, ignore_index=True)
-
-
 def _long(
     index: pd.DataFrame,
     horizon: int,
-    shares: Floats,
+    shares: pd.DataFrame,
     built: FeatureSet,
     usual: pd.DataFrame,
-    rows: npt.NDArray[np.int64],
+    rows: Ints,
     bundle: Bundle,
 ) -> pd.DataFrame:
-    names = list(bundle.models[0].bag.feature_names)
+    names = list(shares.columns)
     specs = {spec.name: spec for spec in bundle.specs}
-    row, column = np.nonzero(shares)
+    weights = shares.to_numpy()
+    row, column = np.nonzero(weights)
 
     def taken(frame: pd.DataFrame) -> npt.NDArray[np.object_]:
         return frame[names].to_numpy()[row, column]
@@ -201,7 +184,7 @@ def _long(
             "horizon_days": horizon,
             "feature": np.array(names, dtype=object)[column],
             "factor": np.array([specs[name].factor for name in names], dtype=object)[column],
-            "contribution": shares[row, column],
+            "contribution": weights[row, column],
             "value": taken(built.values.iloc[rows]).astype(float),
             "unit": np.array([specs[name].unit for name in names], dtype=object)[column],
             "own_usual_value": taken(usual).astype(float),
