@@ -153,7 +153,7 @@ def _assemble(
             spec.name: np.concatenate([empty, *(getattr(block[spec.name], part) for block in blocks)])
             for spec in specs
         }
-        return pd.DataFrame(columns, index=index.index)
+        return pd.DataFrame(columns, index=index.index, dtype=empty.dtype)
 
     return FeatureSet(
         values=frame("values", np.empty(0)),

@@ -40,9 +40,27 @@ def load_factors(folder: Path | None = None) -> dict[str, Factor]:
     needed = {field.name for field in fields(Factor)} - {"key"}
     factors = {}
     for key, content in load("factors.toml", folder).items():
+        if not isinstance(content, dict):
+            raise ConfigError(
+                f"factors.toml, [{key}]: found {content!r} where a table of entries is expected."
+            )
         reject_unknown(content, needed, f"factors.toml, [{key}]")
         missing = sorted(needed - set(content))
         if missing:
             raise ConfigError(f"factors.toml, [{key}]: missing {', '.join(missing)}.")
+        _check_types(content, f"factors.toml, [{key}]")
         factors[key] = from_json({"key": key, **content})
     return factors
+
+
+def _check_types(content: Mapping[str, Any], where: str) -> None:
+    for name, value in content.items():
+        if name == "modifiable":
+            fits, wanted = isinstance(value, bool), "true or false"
+        elif name == "references":
+            fits = isinstance(value, list) and all(isinstance(item, str) for item in value)
+            wanted = "a list of texts"
+        else:
+            fits, wanted = isinstance(value, str), "text"
+        if not fits:
+            raise ConfigError(f"{where}: {name} = {value!r}. Give {wanted}.")

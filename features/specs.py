@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -107,7 +107,44 @@ def model_features(specs: Sequence[FeatureSpec]) -> list[str]:
     return [spec.name for spec in specs if spec.in_model]
 
 
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_names(value: Any) -> bool:
+    return isinstance(value, list | tuple) and all(isinstance(item, str) for item in value)
+
+
+def _is_filter(value: Any) -> bool:
+    return isinstance(value, Mapping) and all(isinstance(v, str) or _is_names(v) for v in value.values())
+
+
+_OTHER_THAN_TEXT: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
+    "in_model": ("true or false", lambda value: isinstance(value, bool)),
+    "window_days": ("a whole number", _is_whole),
+    "lag_days": ("a whole number", _is_whole),
+    "at_least": ("a number", lambda value: value is None or _is_number(value)),
+    "empty": ("a number", lambda value: value is None or _is_number(value)),
+    "min_covered_share": ("a number", _is_number),
+    "where": ('columns and their values, as in { limb = "left" }', _is_filter),
+    "inputs": ("a list of names", _is_names),
+}
+
+
+def _check_types(entry: Mapping[str, Any], where: str) -> None:
+    for key, value in entry.items():
+        wanted, fits = _OTHER_THAN_TEXT.get(key, ("text", lambda value: isinstance(value, str)))
+        if not fits(value):
+            raise ConfigError(f"{where}: {key} = {value!r}. Give {wanted}.")
+
+
 def _spec(name: str, entry: Mapping[str, Any]) -> FeatureSpec:
+    if not isinstance(entry, Mapping):
+        raise ConfigError(f"features.toml, [{name}]: found {entry!r} where a table of entries is expected.")
     kind = DerivedSpec if "derive" in entry else WindowSpec
     known = {item.name for item in fields(kind)} - {"name"}
     reject_unknown(dict(entry), known, f"features.toml, [{name}]")
@@ -117,6 +154,7 @@ def _spec(name: str, entry: Mapping[str, Any]) -> FeatureSpec:
     missing = sorted(needed - set(entry))
     if missing:
         raise ConfigError(f"features.toml, [{name}]: missing {', '.join(missing)}.")
+    _check_types(entry, f"features.toml, [{name}]")
     content = dict(entry)
     if kind is DerivedSpec:
         return DerivedSpec(name=name, **{**content, "inputs": tuple(content["inputs"])})

@@ -87,7 +87,44 @@ def load_target(folder: Path | None = None) -> Target:
     return from_json(content)
 
 
+def _is_rules(value: Any) -> bool:
+    return isinstance(value, list) and all(
+        isinstance(rule, dict) and all(isinstance(values, list) for values in rule.values()) for rule in value
+    )
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+_WHOLE_NUMBERS = ("report_gap_days", "onset_lag_days", "silent_days")
+
+
+def _check_types(content: Mapping[str, Any]) -> None:
+    horizons, share = content["horizons_days"], content["abstain_share_missing"]
+    fits = {
+        **{
+            name: (isinstance(content[name], str), "text")
+            for name in ("name", "prediction_time", "time_zone")
+        },
+        **{name: (_is_whole(content[name]), "a whole number from 0 on") for name in _WHOLE_NUMBERS},
+        **{
+            name: (_is_rules(content[name]), "a list of columns and their values, as shipped")
+            for name in ("includes", "excludes")
+        },
+        "horizons_days": (isinstance(horizons, list) and all(map(_is_whole, horizons)), "whole numbers"),
+        "abstain_share_missing": (
+            isinstance(share, int | float) and not isinstance(share, bool) and 0 <= share <= 1,
+            "a number from 0 to 1",
+        ),
+    }
+    for name, (is_right, wanted) in fits.items():
+        if not is_right:
+            raise ConfigError(f"target.toml: {name} = {content[name]!r}. Give {wanted}.")
+
+
 def _check(content: Mapping[str, Any]) -> None:
+    _check_types(content)
     injuries = TABLES["injuries"]
     for rule in (*content["includes"], *content["excludes"]):
         reject_unknown(dict(rule), set(injuries.names), "target.toml, includes or excludes")

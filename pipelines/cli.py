@@ -6,6 +6,7 @@ import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -349,7 +350,7 @@ def _day(text: str) -> Any:
     import pandas as pd
 
     try:
-        return pd.Timestamp(text).normalize().as_unit("us")
+        return pd.Timestamp(date.fromisoformat(text.strip())).as_unit("us")
     except ValueError as error:
         raise WrongArgument(f"'{text}' is no day; write it as 2021-10-04.") from error
 

@@ -80,13 +80,13 @@ def moment(as_of: str | None, target: Target, now: datetime) -> pd.Timestamp:
     """The instant that `as_of` names: a day stands for its prediction hour, a time is UTC unless it says otherwise.
 
     Without one: today's prediction hour, or now if that hour has not come. Raises NotReady for a time that lies
-    ahead, WrongArgument for text that is no time.
+    ahead, WrongArgument for text that is no ISO time: elsewhere 04.10.2021 is a day in April for some.
     """
     current = pd.Timestamp(now).as_unit("us")
     if as_of is None:
         return min(current, target.as_of(pd.DatetimeIndex([target.local_day(current)]))[0])
     try:
-        found = pd.Timestamp(as_of)
+        found = pd.Timestamp(datetime.fromisoformat(as_of.strip()))
     except ValueError as error:
         raise WrongArgument(
             f"--as-of '{as_of}' is no time; write 2021-10-04 or 2021-10-04T09:00Z."

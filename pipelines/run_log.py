@@ -17,7 +17,10 @@ RUN_LOG = "runs.jsonl"
 def append_run(
     store: Path, command: str, started: datetime, exit_code: int, facts: Mapping[str, Any]
 ) -> None:
-    """Add a line to the store's run log in one write, so that lines of two processes never mix."""
+    """Add a line to the store's run log in one write, so that lines of two processes never mix.
+
+    What a run wrote that was killed in the middle of its line stays a line of its own.
+    """
     finished = utc_now()
     line = {
         "command": command,
@@ -26,11 +29,17 @@ def append_run(
         "exit_code": exit_code,
         **facts,
     }
-    handle = os.open(store / RUN_LOG, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    handle = os.open(store / RUN_LOG, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
     try:
-        os.write(handle, (json.dumps(line, ensure_ascii=False) + "\n").encode())
+        start = "\n" if _is_torn(handle) else ""
+        os.write(handle, f"{start}{json.dumps(line, ensure_ascii=False)}\n".encode())
     finally:
         os.close(handle)
+
+
+def _is_torn(handle: int) -> bool:
+    size = os.fstat(handle).st_size
+    return size > 0 and os.pread(handle, 1, size - 1) != b"\n"
 
 
 def last_run(store: Path) -> dict[str, Any] | None:

@@ -1,0 +1,110 @@
+"""Arithmetic on features already built: each derivation by a small table, and what is undefined is missing."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from features.build import build_features
+from features.derived import DERIVATIONS
+from features.specs import DerivedSpec, FeatureSpec, WindowSpec
+from tests.worlds import moments, random_world
+
+NAN = math.nan
+
+
+@pytest.mark.parametrize(
+    ("name", "inputs", "expected"),
+    [
+        ("ratio", (3, 2), 1.5),
+        ("ratio", (3, 0), NAN),
+        ("ratio", (0, 0), NAN),
+        ("ratio", (0, 2), 0),
+        ("share_pct", (1, 4), 25),
+        ("share_pct", (1, 0), NAN),
+        ("difference", (3, 5), -2),
+        ("product", (3, 5), 15),
+        ("mean", (3, 5), 4),
+        ("change_pct", (9, 12), -25),
+        ("change_pct", (9, 0), NAN),
+        ("asymmetry_pct", (300, 400), 25),
+        ("asymmetry_pct", (400, 300), 25),
+        ("asymmetry_pct", (0, 0), NAN),
+        ("signed_asymmetry_pct", (300, 400), 25),
+        ("signed_asymmetry_pct", (400, 300), -25),
+        ("z_score", (7, 5, 4), 0.5),
+        ("z_score", (7, 5, 0), NAN),
+    ],
+)
+def test_a_derivation_computes_what_it_says(name: str, inputs: tuple[float, ...], expected: float) -> None:
+    found = DERIVATIONS[name].compute(*(np.array([value], dtype=float) for value in inputs))
+    np.testing.assert_array_equal(found, [expected])
+    assert DERIVATIONS[name].inputs == len(inputs)
+
+
+@pytest.mark.parametrize("name", sorted(DERIVATIONS))
+def test_a_missing_input_makes_the_result_missing(name: str) -> None:
+    count = DERIVATIONS[name].inputs
+    for missing in range(count):
+        inputs = [np.array([NAN if number == missing else 2.0]) for number in range(count)]
+        assert np.isnan(DERIVATIONS[name].compute(*inputs)).all(), missing
+
+
+@pytest.mark.parametrize("name", sorted(DERIVATIONS))
+def test_no_derivation_gives_infinity_or_changes_its_inputs(name: str) -> None:
+    draw = np.random.default_rng(1)
+    inputs = [draw.choice([-2.0, 0.0, 0.5, 3.0, NAN], 200) for _ in range(DERIVATIONS[name].inputs)]
+    before = [values.copy() for values in inputs]
+    assert not np.isinf(DERIVATIONS[name].compute(*inputs)).any()
+    for values, kept in zip(inputs, before, strict=True):
+        np.testing.assert_array_equal(values, kept)
+
+
+def window(name: str, **settings: object) -> WindowSpec:
+    base = {
+        "label": name, "factor": "overload", "unit": "AU", "direction": "0", "evidence": "assumption",
+        "reference": "assumption", "table": "sessions", "column": "load_au", "aggregate": "daily_mean", "window_days": 7,
+    }  # fmt: skip
+    return WindowSpec(**{"name": name, **base, **settings})  # type: ignore[arg-type]
+
+
+def derived(name: str, derive: str, *inputs: str) -> DerivedSpec:
+    return DerivedSpec(
+        name=name, label=name, factor="overload", unit="1", direction="0", evidence="assumption",
+        reference="assumption", derive=derive, inputs=inputs,
+    )  # fmt: skip
+
+
+def test_a_derived_feature_follows_its_inputs_row_by_row_and_takes_their_date_and_reason() -> None:
+    tables = random_world(5)
+    specs: list[FeatureSpec] = [
+        window("week"),
+        window("weeks", window_days=28, lag_days=7),
+        derived("ratio", "ratio", "week", "weeks"),
+        derived("change_of_ratio", "difference", "ratio", "week"),
+    ]
+    built = build_features(moments(tables, 6), tables, specs)
+    values, reasons = built.values, built.reasons
+    expected = values["week"] / values["weeks"].where(values["weeks"] != 0)
+    pd.testing.assert_series_equal(values["ratio"], expected, check_names=False)
+    pd.testing.assert_series_equal(values["change_of_ratio"], expected - values["week"], check_names=False)
+    there = values["ratio"].notna()
+    assert 10 < there.sum() < len(there)
+    assert (built.value_dates.loc[there, "ratio"] == built.value_dates.loc[there, "week"]).all()
+    assert built.value_dates.loc[~there, "ratio"].isna().all()
+    lacking = values["week"].isna()
+    assert (reasons.loc[lacking, "ratio"] == reasons.loc[lacking, "week"]).all()
+    only_second = ~lacking & values["weeks"].isna()
+    assert (reasons.loc[only_second, "ratio"] == reasons.loc[only_second, "weeks"]).all()
+
+
+def test_a_result_that_cannot_be_computed_says_so() -> None:
+    tables = random_world(5)
+    specs = [window("none", aggregate="sum", at_least=1e6, empty=0.0), derived("r", "ratio", "none", "none")]
+    built = build_features(moments(tables, 6), tables, specs)
+    zero = built.values["none"] == 0
+    assert zero.any()
+    assert (built.reasons.loc[zero, "r"] == "cannot be computed from these values").all()
