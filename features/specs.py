@@ -36,8 +36,8 @@ class FeatureSpec:
 
     @property
     def monotone(self) -> int:
-        """1, -1 or 0: the constraint on the model, from the direction where evidence is of grade A or B."""
-        return {"+": 1, "-": -1}.get(self.direction, 0) if self.evidence in ("A", "B") else 0
+        """1, -1 or 0: the constraint on the model, from the direction wherever evidence is graded."""
+        return {"+": 1, "-": -1}.get(self.direction, 0) if self.evidence in EVIDENCE else 0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -31,6 +31,8 @@ STEEPEST_SLOPE = 10.0
 """Where few events happen to be ranked perfectly the best slope is infinite; this bounds it (assumption)."""
 
 _PREDICTION_THREADS = 2
+_ROWS_FOR_THREADS = 2000
+"""Below this, waking a second thread costs more than it saves; the numbers are the same."""
 
 _RANGES: Mapping[str, tuple[float, float]] = {
     "learning_rate": (1e-4, 1), "trees": (1, 10_000), "leaves": (2, 1024), "smallest_leaf_share": (0, 0.5),
@@ -342,8 +344,13 @@ def member_log_odds(bag: Bag, features: pd.DataFrame) -> Floats:
     values = _values(bag, features)
     if not len(values):
         return np.empty((len(bag.members), 0))
-    scores = [each.predict(values, raw_score=True, num_threads=_PREDICTION_THREADS) for each in boosters(bag)]
+    threads = _threads(values)
+    scores = [each.predict(values, raw_score=True, num_threads=threads) for each in boosters(bag)]
     return bag.base_log_odds + np.vstack(scores).astype(np.float64)
+
+
+def _threads(values: Floats) -> int:
+    return _PREDICTION_THREADS if len(values) >= _ROWS_FOR_THREADS else 1
 
 
 def mean_contributions(bag: Bag, features: pd.DataFrame) -> tuple[Floats, float]:
@@ -353,7 +360,7 @@ def mean_contributions(bag: Bag, features: pd.DataFrame) -> tuple[Floats, float]
         return np.empty((0, len(bag.feature_names))), bag.base_log_odds
     total = np.zeros((len(values), len(bag.feature_names) + 1))
     for each in boosters(bag):
-        total += each.predict(values, pred_contrib=True, num_threads=_PREDICTION_THREADS)
+        total += each.predict(values, pred_contrib=True, num_threads=_threads(values))
     mean = total / len(bag.members)
     return mean[:, :-1], bag.base_log_odds + float(mean[0, -1])
 

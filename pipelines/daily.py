@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -118,14 +119,32 @@ def score_day(
     A moment that was scored before by the same model stays as it was said then, unless `replace`.
     Raises NotReady without champion or athletes, StoreBusy if another process holds the store.
     """
+    days = score_days(store, [as_of], now, replace=replace, wait_s=wait_s, configs_folder=configs_folder)
+    (day,) = days
+    return day
+
+
+def score_days(
+    store: Store,
+    moments: Sequence[str | None],
+    now: datetime,
+    *,
+    replace: bool = False,
+    wait_s: float = 0.0,
+    configs_folder: Path | None = None,
+) -> Iterator[Day]:
+    """`score_day` for several moments, reading model and tables once; each is stored before the next begins."""
     with store.lock(wait_s):
         bundle, _ = champion(store.path)
-        instant = moment(as_of, bundle.target, now)
         settings = load_report_settings(configs_folder)
-        scores = score(read_tables(store), instant, bundle, settings, made_at=pd.Timestamp(now).as_unit("us"))
+        tables = read_tables(store)
+        made_at = pd.Timestamp(now).as_unit("us")
         database = score_database(store)
         try:
-            return _keep(database, Day("scored", instant, bundle, scores, 0), replace)
+            for as_of in moments:
+                instant = moment(as_of, bundle.target, now)
+                scores = score(tables, instant, bundle, settings, made_at)
+                yield _keep(database, Day("scored", instant, bundle, scores, 0), replace)
         finally:
             database.close()
 

@@ -12,7 +12,7 @@ import pandas as pd
 
 from configs.errors import StrainwatchError, WrongArgument
 from pipelines.console import Report
-from pipelines.daily import Day, score_day
+from pipelines.daily import Day, score_days
 from pipelines.data import Store, open_store
 from pipelines.ingest import ingest
 from pipelines.show import explained, reasons_in_words
@@ -89,11 +89,11 @@ def _mondays(last_day: pd.Timestamp) -> pd.DatetimeIndex:
 
 
 def _score_all(store: Store, mondays: pd.DatetimeIndex, now: datetime, progress: Report) -> Day:
-    for number, monday in enumerate(mondays):
-        progress("scoring Monday by Monday", number, len(mondays))
-        day = score_day(store, f"{monday:%Y-%m-%d}", now)
-    progress("scoring Monday by Monday", len(mondays), len(mondays))
-    return day
+    days = []
+    for day in score_days(store, [f"{monday:%Y-%m-%d}" for monday in mondays], now):
+        days.append(day)
+        progress("scoring Monday by Monday", len(days), len(mondays))
+    return days[-1]
 
 
 def _highest(day: Day, most: int = 3) -> tuple[str, ...]:
