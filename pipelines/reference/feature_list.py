@@ -54,8 +54,9 @@ the rows at least that share hold the column. Sums over distances above differen
 An exponential average looks back {EWM_SPANS} times its span. A derived feature is missing if one of its
 inputs is, or where it would divide by 0.
 
-**Direction.** What is claimed of a higher value. Where the evidence is of grade A or B the claim also
-binds the model ("held"): it cannot learn the opposite.
+**Direction.** What is claimed of a higher value. "Held": the claim also binds the model, which cannot learn
+the opposite; the head of `configs/features.toml` says when. **Use.** "Model": the model may use it. "Input
+only": a derived feature is made of it. "Not in the model": computed and kept for comparison.
 
 **Evidence.** {_GRADES}; "assumption": our judgement.
 Grades are about hamstring injury in published research, not about your athletes."""
@@ -68,7 +69,7 @@ def features_page() -> str:
     held = sum(spec.monotone != 0 for spec in specs)
     counts = (
         f"{len(specs)} features of {len(factors)} factors: {used} that the model may use, "
-        f"{len(specs) - used} that are only shown or serve as inputs. {held} have their direction held."
+        f"{len(specs) - used} that serve as inputs or for comparison. {held} have their direction held."
     )
     rows = [
         _factor_counts(factor, [spec for spec in specs if spec.factor == key])
@@ -79,18 +80,18 @@ def features_page() -> str:
         _FEATURES_INTRO,
         "## Counts",
         counts,
-        grid(("factor", "features", "in the model", "grade A or B"), rows),
+        grid(("factor", "features", "in the model", "direction held"), rows),
         *(part for factor in factors.values() for part in _factor(factor, specs)),
     )
 
 
 def _factor_counts(factor: Factor, specs: Sequence[FeatureSpec]) -> tuple[object, ...]:
-    graded = sum(spec.evidence in ("A", "B") for spec in specs)
+    held = sum(spec.monotone != 0 for spec in specs)
     return (
         f"[{factor.label}](#{_anchor(factor.label)})",
         len(specs),
         sum(spec.in_model for spec in specs),
-        graded,
+        held,
     )
 
 
@@ -128,7 +129,7 @@ def _feature(spec: FeatureSpec, inputs: set[str]) -> tuple[str, ...]:
         direction + (", held" if spec.monotone else ""),
         spec.evidence,
         spec.reference,
-        "model" if spec.in_model else "input only" if spec.name in inputs else "shown only",
+        "model" if spec.in_model else "input only" if spec.name in inputs else "not in the model",
     )
 
 
