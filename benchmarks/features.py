@@ -2,8 +2,10 @@
 
     python -P benchmarks/features.py [--athletes 40] [--seasons 2] [--rounds 5]
 
-Both build the same features for every athlete and day at the morning's prediction hour, interleaved in one run. pandas knows
-one clock: today's sessions are shifted away by hand, but a session counts from the next morning on even if its upload or
+Both build the same features for every athlete and day at the morning's prediction hour, interleaved in one run.
+pandas knows
+one clock: today's sessions are shifted away by hand, but a session counts from the next morning on even if its
+upload or
 its correction came days later. Cells where the two differ are counted: they are what one clock gets wrong.
 Times are of a shared machine; read the ratio. Each line also goes to build/bench/features.jsonl.
 `-P` keeps this folder off the path, where this file would hide the package of the same name.

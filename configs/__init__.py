@@ -18,9 +18,9 @@ def load(name: str, folder: Path | None = None) -> dict[str, Any]:
     Raises ConfigError for a missing folder or for text that is not TOML, with the line.
     """
     if folder is not None and not folder.is_dir():
-        raise ConfigError(
-            f"{folder}: no such folder of configs. Give a folder that exists, or leave --configs out."
-        )
+        raise ConfigError(f"{folder}: no such folder of configs. Give a folder that exists, or leave --configs out.")
+    if folder is not None:
+        _reject_strangers(folder)
     own = folder / name if folder is not None else None
     path = own if own is not None and own.is_file() else SHIPPED / name
     if not path.is_file():
@@ -29,6 +29,14 @@ def load(name: str, folder: Path | None = None) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: not valid TOML: {error}") from error
+
+
+def _reject_strangers(folder: Path) -> None:
+    """A misspelt file would leave the shipped one in force without a word."""
+    found = {path.relative_to(folder).as_posix() for path in folder.rglob("*.t*ml")}
+    strangers = sorted(found - set(names()))
+    if strangers:
+        raise ConfigError(f"{folder}: no config file is called {', '.join(strangers)}. Known: {', '.join(names())}.")
 
 
 def names() -> list[str]:

@@ -1,4 +1,5 @@
-"""Who can be scored at a moment, as known then, and why not: the same rule for training rows and for the morning's report."""
+"""Who can be scored at a moment, as known then, and why not: the same rule for training rows and for the morning's
+report."""
 
 from __future__ import annotations
 
@@ -12,7 +13,8 @@ from features.target import Target
 from features.windows import Bools, Coverage, History, Moments, Visible, days, visible
 
 OPEN_INJURY_DAYS = 365
-"""An injury without a recorded clearance keeps an athlete out for a year at most: old records often lack the clearance."""
+"""An injury without a recorded clearance keeps an athlete out for a year at most: old records often lack the
+clearance."""
 ALWAYS = 36500
 SELF_REPORT = "report:"
 """Prefix of the ids of episodes that come from self-reports (features/episodes.py)."""
@@ -67,14 +69,10 @@ def _injured(
     target: Target,
 ) -> None:
     injuries = tables["injuries"]
-    onsets = visible(
-        History.of(injuries, athletes).keep(blocking(injuries, target)), moments, OPEN_INJURY_DAYS
-    )
+    onsets = visible(History.of(injuries, athletes).keep(blocking(injuries, target)), moments, OPEN_INJURY_DAYS)
     cleared = _cleared(onsets, injuries, tables["returns"], moments, athletes)
     known = injuries["known_at"].to_numpy()
-    for moment, day, row in zip(
-        onsets.moment[~cleared], onsets.day[~cleared], onsets.rows[~cleared], strict=True
-    ):
+    for moment, day, row in zip(onsets.moment[~cleared], onsets.day[~cleared], onsets.rows[~cleared], strict=True):
         reasons[moment] = f"injured since {_day(day)} (known {known[row]:%Y-%m-%d})"
 
 
@@ -93,9 +91,7 @@ def _cleared(
     return np.asarray(pairs.isin(cleared), dtype=bool)
 
 
-def _left(
-    reasons: npt.NDArray[np.object_], moments: Moments, athletes_table: pd.DataFrame, athletes: pd.Index
-) -> None:
+def _left(reasons: npt.NDArray[np.object_], moments: Moments, athletes_table: pd.DataFrame, athletes: pd.Index) -> None:
     """An athlete must be in the athletes table at that moment and not have left before that day."""
     entered = athletes_table.assign(date=pd.Timestamp(0))
     pairs = visible(History.of(entered, athletes), moments, ALWAYS)

@@ -127,9 +127,7 @@ class _Arrays:
         return self._recorded[key]
 
 
-def build_features(
-    index: pd.DataFrame, tables: Mapping[str, pd.DataFrame], specs: Sequence[FeatureSpec]
-) -> FeatureSet:
+def build_features(index: pd.DataFrame, tables: Mapping[str, pd.DataFrame], specs: Sequence[FeatureSpec]) -> FeatureSet:
     """The features of every prediction moment, each from what was known then.
 
     `index` has athlete_id, date (local day) and as_of (UTC); `tables` are prepared contract tables
@@ -145,13 +143,10 @@ def build_features(
     return _assemble(index, blocks, specs)
 
 
-def _assemble(
-    index: pd.DataFrame, blocks: list[dict[str, _Result]], specs: Sequence[FeatureSpec]
-) -> FeatureSet:
+def _assemble(index: pd.DataFrame, blocks: list[dict[str, _Result]], specs: Sequence[FeatureSpec]) -> FeatureSet:
     def frame(part: str, empty: Any) -> pd.DataFrame:
         columns = {
-            spec.name: np.concatenate([empty, *(getattr(block[spec.name], part) for block in blocks)])
-            for spec in specs
+            spec.name: np.concatenate([empty, *(getattr(block[spec.name], part) for block in blocks)]) for spec in specs
         }
         return pd.DataFrame(columns, index=index.index, dtype=empty.dtype)
 
@@ -235,9 +230,15 @@ def _coverage(block: _Block, spec: WindowSpec) -> tuple[Ints, list[tuple[Ints, I
     return block.covered[key]
 
 
-def _fill_empty(
-    result: Floats, block: _Block, spec: WindowSpec, sight: Sight, rows: Ints, recorded_rows: Ints
-) -> None:
+def _covered_in_window(block: _Block, spec: WindowSpec, covered: Ints) -> Ints:
+    """Covered days of the window itself: an average that looks further back must not live on what is long past."""
+    if look_back_days(spec) == spec.window_days:
+        return covered
+    last = block.moments.day - spec.lag_days
+    return block.tables.coverage(spec.table).covered_days(block.moments, last - spec.window_days + 1, last)
+
+
+def _fill_empty(result: Floats, block: _Block, spec: WindowSpec, sight: Sight, rows: Ints, recorded_rows: Ints) -> None:
     """Put `empty` where a source that records this column was in use and nothing happened."""
     if spec.empty is None:
         return
@@ -259,7 +260,8 @@ def _withhold(
     """Take back values that rest on too little, or on distances above different speeds."""
     if spec.table in COVERED_BY and (spec.empty is not None or spec.aggregate in EMPTY_BY_NATURE):
         floor = max(1.0, spec.min_covered_share * spec.window_days)
-        _blank(result, reasons, covered < floor, "no source in use on enough days of the window")
+        in_window = _covered_in_window(block, spec, covered)
+        _blank(result, reasons, in_window < floor, "no source in use on enough days of the window")
     if spec.aggregate in ADDS_UP:
         rows, held = _count(base), _count(base.with_value(valid))
         _blank(result, reasons, held < spec.min_covered_share * rows, "not recorded in enough sessions")

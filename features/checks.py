@@ -104,9 +104,7 @@ def out_of_range(sheet: Sheet) -> list[Finding]:
     findings = []
     for column in sheet.columns:
         if column.low is not None and column.high is not None:
-            findings += _outside(
-                sheet, column, sheet.typed[column.name], column.low, column.high, sheet.no_row
-            )
+            findings += _outside(sheet, column, sheet.typed[column.name], column.low, column.high, sheet.no_row)
     return findings
 
 
@@ -126,9 +124,7 @@ def _outside(
     worst = int(np.nanargmax(excess.where(rows).to_numpy()))
     span = f"{figure(low)} to {figure(high)}{_shown_unit(unit or column.unit)}"
     likely = other_unit(values[rows], column)
-    advice = (
-        f"These look like {likely}; convert them before the export." if likely else "Check unit and entry."
-    )
+    advice = f"These look like {likely}; convert them before the export." if likely else "Check unit and entry."
     claim = f"{column.name} outside {span}"
     return [Finding(column.name, "out of range", claim, rows, advice, worst, figure(float(values[worst])))]
 
@@ -203,11 +199,7 @@ def _late(
         return []
     worst = first_row(rows)
     shown = str(values[worst]) if column.kind == "time" else str(values[worst].date())
-    advice = (
-        "Check day and month, and the clock of the machine."
-        if claim == "in the future"
-        else "Check the year."
-    )
+    advice = "Check day and month, and the clock of the machine." if claim == "in the future" else "Check the year."
     return [Finding(column.name, claim, f"{column.name} {claim}", rows, advice, worst, shown)]
 
 
@@ -220,9 +212,7 @@ def known_before_its_day(sheet: Sheet) -> list[Finding]:
     rows = sheet.typed["known_at"] < begins
     if not rows.any():
         return []
-    advice = (
-        "A fact cannot be received before its day: check both. Plans do not belong here, only what happened."
-    )
+    advice = "A fact cannot be received before its day: check both. Plans do not belong here, only what happened."
     claim = f"known_at before {day}"
     return [Finding("known_at", "known before its day", claim, rows, advice, first_row(rows))]
 
@@ -276,9 +266,7 @@ def repeated_keys(sheet: Sheet, good: pd.Series) -> list[Finding]:
         (repeats, "identical repeat", "exactly what an earlier row of the file says", "Taken once.", True),
     ]  # fmt: skip
     return [
-        Finding(
-            key[0], rule, claim, mask.reindex(sheet.typed.index, fill_value=False), advice, is_note=is_note
-        )
+        Finding(key[0], rule, claim, mask.reindex(sheet.typed.index, fill_value=False), advice, is_note=is_note)
         for mask, rule, claim, advice, is_note in found
         if mask.any()
     ]

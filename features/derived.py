@@ -47,8 +47,6 @@ DERIVATIONS: Mapping[str, Derivation] = {
     "mean": Derivation(2, "mean of the two", lambda a, b: (a + b) / 2),
     "change_pct": Derivation(2, "first against second, in %", lambda a, b: 100 * _divide(a - b, b)),
     "asymmetry_pct": Derivation(2, "weaker below stronger limb, in %: left, right", _asymmetry_pct),
-    "signed_asymmetry_pct": Derivation(
-        2, "right above left, in % of the stronger: left, right", _signed_asymmetry_pct
-    ),
+    "signed_asymmetry_pct": Derivation(2, "right above left, in % of the stronger: left, right", _signed_asymmetry_pct),
     "z_score": Derivation(3, "first against own mean and spread: value, mean, spread", _z_score),
 }

@@ -25,7 +25,8 @@ def with_onsets(tables: Mapping[str, pd.DataFrame], target: Target) -> dict[str,
     """The tables with the episodes of `injury_reports` added to `injuries` and `returns`.
 
     A report opens an episode unless one of the same athlete and body area within `report_gap_days` (either side) is
-    known when it arrives; otherwise it prolongs that episode. Onset: the report's date less `onset_lag_days`. Return: the
+    known when it arrives; otherwise it prolongs that episode. Onset: the report's date less `onset_lag_days`.
+    Return: the
     last report's date plus `report_gap_days`, known once that day has begun and the report is known. A later report
     supersedes the return that was foreseen.
     """

@@ -15,7 +15,8 @@ from configs.errors import ConfigError
 class Factor:
     """One contributing factor.
 
-    `wording` says in half a sentence what it is; `prompt` is what staff may check first, hedged, never a treatment order.
+    `wording` says in half a sentence what it is; `prompt` is what staff may check first, hedged, never a treatment
+    order.
     A factor that is not modifiable is shown apart and never ranked as something to act on.
     """
 
@@ -41,9 +42,7 @@ def load_factors(folder: Path | None = None) -> dict[str, Factor]:
     factors = {}
     for key, content in load("factors.toml", folder).items():
         if not isinstance(content, dict):
-            raise ConfigError(
-                f"factors.toml, [{key}]: found {content!r} where a table of entries is expected."
-            )
+            raise ConfigError(f"factors.toml, [{key}]: found {content!r} where a table of entries is expected.")
         reject_unknown(content, needed, f"factors.toml, [{key}]")
         missing = sorted(needed - set(content))
         if missing:

@@ -1,6 +1,7 @@
 """Outcomes: the only module that looks past `as_of`; build.py cannot import it.
 
-The horizon of h days is the interval (as_of, as_of + h days] in local days: an onset dated on the prediction day counts unless
+The horizon of h days is the interval (as_of, as_of + h days] in local days: an onset dated on the prediction day
+counts unless
 it was known by then (then the athlete is injured and not at risk), and the last day is `date + h - 1`.
 """
 
@@ -34,7 +35,8 @@ def at_risk_index(
 ) -> tuple[pd.DataFrame, dict[str, int]]:
     """Prediction moments of athletes at risk, on every `every_days`-th local day from `first` to `last`.
 
-    Returns the index and the attrition: how many athlete-days were left out, by reason. Left out are those who could not
+    Returns the index and the attrition: how many athlete-days were left out, by reason. Left out are those who could
+    not
     have been scored as known then, and those who in truth were already injured although nobody knew yet.
     """
     dates = pd.date_range(first, last, freq=f"{every_days}D", unit="us")

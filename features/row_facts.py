@@ -55,11 +55,7 @@ def _best_speed_before(sessions: pd.DataFrame) -> pd.Series:
     timed = sessions[sessions["max_speed_m_s"].notna()]
     for _, rows in timed.groupby("athlete_id", sort=False):
         day, known, gone = days(rows["date"]), instants(rows["known_at"]), instants(rows["superseded_at"])
-        seen = (
-            (day[None, :] < day[:, None])
-            & (known[None, :] <= known[:, None])
-            & (known[:, None] < gone[None, :])
-        )
+        seen = (day[None, :] < day[:, None]) & (known[None, :] <= known[:, None]) & (known[:, None] < gone[None, :])
         highest = np.where(seen, rows["max_speed_m_s"].to_numpy()[None, :], -np.inf).max(axis=1)
         best.loc[rows.index] = np.where(np.isfinite(highest), highest, np.nan)
     return best.where(best > 0)
@@ -67,9 +63,7 @@ def _best_speed_before(sessions: pd.DataFrame) -> pd.Series:
 
 def _per_kg(tests: pd.DataFrame) -> pd.DataFrame:
     mass = tests["body_mass_kg"]
-    return tests.assign(
-        force_n_kg=tests["peak_force_n"] / mass, torque_n_m_kg=tests["peak_torque_n_m"] / mass
-    )
+    return tests.assign(force_n_kg=tests["peak_force_n"] / mass, torque_n_m_kg=tests["peak_torque_n_m"] / mass)
 
 
 def _worn(nights: pd.DataFrame) -> pd.DataFrame:
@@ -83,9 +77,7 @@ def _flags(athletes: pd.DataFrame) -> pd.DataFrame:
     """Sex and position as 0/1, missing where not stated; dated far back since they hold at any time."""
     female = (athletes["sex"] == "female").astype(float).where(athletes["sex"].notna())
     defender = athletes["position"].str.contains("defender|back", case=False)
-    return athletes.assign(
-        is_female=female, is_defender=defender.astype(float).where(athletes["position"].notna())
-    )
+    return athletes.assign(is_female=female, is_defender=defender.astype(float).where(athletes["position"].notna()))
 
 
 def _with_injury(returns: pd.DataFrame, injuries: pd.DataFrame) -> pd.DataFrame:

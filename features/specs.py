@@ -23,7 +23,7 @@ EVIDENCE = {"A": "meta-analysis", "B": "two or more cohorts", "C": "one cohort",
 
 @dataclass(frozen=True, kw_only=True)
 class FeatureSpec:
-    """What every feature states about itself; `in_model` is False for one that is only shown."""
+    """What every feature states about itself; `in_model` is False for one that the model is not given."""
 
     name: str
     label: str
@@ -44,7 +44,8 @@ class FeatureSpec:
 class WindowSpec(FeatureSpec):
     """An aggregate of one column over the local days `(day - lag_days - window_days, day - lag_days]`.
 
-    `where` keeps rows with these values, `at_least` rows whose column reaches it. `empty` is the value of a window that is
+    `where` keeps rows with these values, `at_least` rows whose column reaches it. `empty` is the value of a window
+    that is
     covered but holds no row (rest); without it such a window is missing. `min_covered_share` is the share of
     the window's days that a source must have been in use for.
     """
@@ -148,9 +149,7 @@ def _spec(name: str, entry: Mapping[str, Any]) -> FeatureSpec:
     kind = DerivedSpec if "derive" in entry else WindowSpec
     known = {item.name for item in fields(kind)} - {"name"}
     reject_unknown(dict(entry), known, f"features.toml, [{name}]")
-    needed = {f.name for f in fields(kind) if f.default is MISSING and f.default_factory is MISSING} - {
-        "name"
-    }
+    needed = {f.name for f in fields(kind) if f.default is MISSING and f.default_factory is MISSING} - {"name"}
     missing = sorted(needed - set(entry))
     if missing:
         raise ConfigError(f"features.toml, [{name}]: missing {', '.join(missing)}.")

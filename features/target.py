@@ -21,8 +21,10 @@ class Target:
     """The settings of configs/target.toml, carried by every bundle so that scoring never reads configs.
 
     An injury counts if it meets any of `includes` and none of `excludes`; each of those maps a column of `injuries` to
-    the values that it may have. An athlete is not scored whose sources were all silent for more than `silent_days`, or of
-    whose usual measurements more than `abstain_share_missing` are missing. `report_gap_days` and `onset_lag_days` turn daily self-reports into onsets.
+    the values that it may have. An athlete is not scored whose sources were all silent for more than `silent_days`,
+    or of
+    whose usual measurements more than `abstain_share_missing` are missing. `report_gap_days` and `onset_lag_days`
+    turn daily self-reports into onsets.
     """
 
     name: str
@@ -103,10 +105,7 @@ _WHOLE_NUMBERS = ("report_gap_days", "onset_lag_days", "silent_days")
 def _check_types(content: Mapping[str, Any]) -> None:
     horizons, share = content["horizons_days"], content["abstain_share_missing"]
     fits = {
-        **{
-            name: (isinstance(content[name], str), "text")
-            for name in ("name", "prediction_time", "time_zone")
-        },
+        **{name: (isinstance(content[name], str), "text") for name in ("name", "prediction_time", "time_zone")},
         **{name: (_is_whole(content[name]), "a whole number from 0 on") for name in _WHOLE_NUMBERS},
         **{
             name: (_is_rules(content[name]), "a list of columns and their values, as shipped")

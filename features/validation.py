@@ -124,16 +124,13 @@ def _missing_columns(raw: pd.DataFrame, table: Table) -> list[Problem]:
     found = ", ".join(str(name) for name in raw.columns)
     advice = f"Found: {found}. Add or rename the column; every row needs it."
     return [
-        Problem(table.name, name, "missing column", f"column {name} is missing", 0, "", (), advice)
-        for name in missing
+        Problem(table.name, name, "missing column", f"column {name} is missing", 0, "", (), advice) for name in missing
     ]
 
 
 def _lacking_columns(sheet: Sheet) -> list[Finding]:
     """Without a required column no row is good; the file's own problem has said so already."""
-    missing = [
-        column.name for column in sheet.table.columns if column.required and column.name not in sheet.raw
-    ]
+    missing = [column.name for column in sheet.table.columns if column.required and column.name not in sheet.raw]
     return [Finding(name, f"column {name} is missing", "", ~sheet.no_row, "") for name in missing]
 
 

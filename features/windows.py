@@ -57,9 +57,7 @@ def codes(athlete_ids: pd.Series, athletes: pd.Index) -> Ints:
 
 def known_by(tables: Mapping[str, pd.DataFrame], instant: pd.Timestamp) -> dict[str, pd.DataFrame]:
     """The tables as they stood at `instant`: no row that arrived later, no word of what superseded one later."""
-    kept = {
-        name: table[table["known_at"] <= instant].reset_index(drop=True) for name, table in tables.items()
-    }
+    kept = {name: table[table["known_at"] <= instant].reset_index(drop=True) for name, table in tables.items()}
     return {
         name: table.assign(superseded_at=table["superseded_at"].where(table["superseded_at"] <= instant))
         for name, table in kept.items()
@@ -107,9 +105,7 @@ class History:
     def keep(self, mask: Bools) -> History:
         """Only the rows of the table for which `mask` (in the table's order) is true."""
         kept = mask[self.rows]
-        return History(
-            self.key[kept], self.day[kept], self.known_at[kept], self.superseded_at[kept], self.rows[kept]
-        )
+        return History(self.key[kept], self.day[kept], self.known_at[kept], self.superseded_at[kept], self.rows[kept])
 
 
 @dataclass(frozen=True)

@@ -44,32 +44,24 @@ class Baseline:
 Fit = Callable[[pd.DataFrame, Floats, BaselineFeatures, Settings], Baseline]
 
 
-def fit_prevalence(
-    features: pd.DataFrame, label: Floats, names: BaselineFeatures, settings: Settings
-) -> Baseline:
+def fit_prevalence(features: pd.DataFrame, label: Floats, names: BaselineFeatures, settings: Settings) -> Baseline:
     """The event rate of the training rows, for everybody."""
     return _constant("prevalence", label)
 
 
-def fit_age_history(
-    features: pd.DataFrame, label: Floats, names: BaselineFeatures, settings: Settings
-) -> Baseline:
+def fit_age_history(features: pd.DataFrame, label: Floats, names: BaselineFeatures, settings: Settings) -> Baseline:
     """Logistic regression on age and injury history, which Hughes 2020 found to be all that survives
     validation."""
     wanted = [name for name in (names.age, *names.history) if name]
     usable = [name for name in wanted if name in features.columns and features[name].notna().any()]
     if not usable:
-        return _constant(
-            "age_history", label, "age + history: neither is in this data, so it is the base rate."
-        )
+        return _constant("age_history", label, "age + history: neither is in this data, so it is the base rate.")
     absent = sorted(set(wanted) - set(usable))
     note = f"age + history: {', '.join(absent)} not in this data." if absent else None
     return Baseline("age_history", _logistic(features, label, usable, inverse_penalty=1.0), note)
 
 
-def fit_logistic(
-    features: pd.DataFrame, label: Floats, names: BaselineFeatures, settings: Settings
-) -> Baseline:
+def fit_logistic(features: pd.DataFrame, label: Floats, names: BaselineFeatures, settings: Settings) -> Baseline:
     """Penalised logistic regression on all features that hold a value in the training rows."""
     wanted = names.regression or tuple(str(name) for name in features.columns)
     usable = [name for name in wanted if features[name].notna().any()]
@@ -78,9 +70,7 @@ def fit_logistic(
     return Baseline("logistic", _logistic(features, label, usable, settings.logistic_c))
 
 
-def fit_acwr_rule(
-    features: pd.DataFrame, label: Floats, names: BaselineFeatures, settings: Settings
-) -> Baseline:
+def fit_acwr_rule(features: pd.DataFrame, label: Floats, names: BaselineFeatures, settings: Settings) -> Baseline:
     """The training event rate above ACWR_LIMIT, at or below it, and where the ratio is missing."""
     name = names.acwr
     if name is None or name not in features.columns or features[name].isna().all():

@@ -50,7 +50,7 @@ class Bundle:
     """All that a score depends on, except the athletes' data.
 
     `metrics` and `fingerprints` are plain JSON values (None where a figure cannot be estimated).
-    `data_cut` is the last instant whose data training could see.
+    `data_cut` is the last local day (midnight) whose outcomes training could see.
     """
 
     version: str
@@ -149,11 +149,7 @@ def _member_names(model: HorizonModel) -> list[str]:
 
 
 def _member_files(models: Sequence[HorizonModel]) -> dict[str, str]:
-    return {
-        name: text
-        for model in models
-        for name, text in zip(_member_names(model), model.bag.members, strict=True)
-    }
+    return {name: text for model in models for name, text in zip(_member_names(model), model.bag.members, strict=True)}
 
 
 def _model_as_json(model: HorizonModel) -> dict[str, Any]:
@@ -173,9 +169,7 @@ def _model_from_json(content: Mapping[str, Any], folder: Path) -> HorizonModel:
     members = tuple((folder / name).read_bytes().decode("utf-8") for name in content["members"])
     bag = Bag(members, tuple(content["feature_names"]), content["base_log_odds"])
     found = content["calibration"]
-    return HorizonModel(
-        content["horizon_days"], bag, Calibration(found["kind"], tuple(found["coefficients"]))
-    )
+    return HorizonModel(content["horizon_days"], bag, Calibration(found["kind"], tuple(found["coefficients"])))
 
 
 def _read(folder: Path) -> Bundle:
@@ -214,9 +208,7 @@ def _read_content(folder: Path) -> dict[str, Any]:
             "Install the version that trained the model, or train again."
         )
     if content.get("sha256") != _content_hash(content):
-        raise IntegrityError(
-            f"{path}: changed since it was written. Restore it from a backup, or train again."
-        )
+        raise IntegrityError(f"{path}: changed since it was written. Restore it from a backup, or train again.")
     return content
 
 
@@ -226,15 +218,11 @@ def _check_files(folder: Path, hashes: Mapping[str, str]) -> None:
         if not path.is_file():
             raise IntegrityError(f"{path}: missing. Restore it from a backup, or train again.")
         if _sha256(path) != expected:
-            raise IntegrityError(
-                f"{path}: changed since it was written. Restore it from a backup, or train again."
-            )
+            raise IntegrityError(f"{path}: changed since it was written. Restore it from a backup, or train again.")
 
 
 def _summary_from_json(content: Mapping[str, float | None]) -> FeatureSummary:
-    return FeatureSummary(
-        **{name: float("nan") if value is None else value for name, value in content.items()}
-    )
+    return FeatureSummary(**{name: float("nan") if value is None else value for name, value in content.items()})
 
 
 def _files(folder: Path) -> list[str]:

@@ -97,9 +97,7 @@ def settings_from_json(found: Mapping[str, Any], where: str = "settings") -> Set
     configs.reject_unknown(dict(found), known, where)
     if missing := sorted(known - set(found)):
         raise ConfigError(f"{where}: {', '.join(missing)} missing. Add what configs/model.toml ships.")
-    checked = {
-        each.name: _checked(each.name, each.type, found[each.name], where) for each in fields(Settings)
-    }
+    checked = {each.name: _checked(each.name, each.type, found[each.name], where) for each in fields(Settings)}
     return Settings(**checked)
 
 
@@ -221,9 +219,7 @@ def fit_bag(
     rows = [np.repeat(np.arange(len(label)), sample[codes]) for sample in samples]
     with ThreadPoolExecutor(settings.threads) as pool:
         fitted = pool.map(
-            lambda member: _fit_member(
-                values, label, rows[member], names, parameters, settings.seed + member
-            ),
+            lambda member: _fit_member(values, label, rows[member], names, parameters, settings.seed + member),
             range(settings.members),
         )
     bag = Bag(tuple(fitted), names, rate_log_odds(label))
@@ -275,9 +271,7 @@ def _without(samples: Ints, member: int, athlete: int, generator: np.random.Gene
     return sample
 
 
-def _parameters(
-    names: Sequence[str], rows: int, settings: Settings, monotone: Mapping[str, int]
-) -> dict[str, Any]:
+def _parameters(names: Sequence[str], rows: int, settings: Settings, monotone: Mapping[str, int]) -> dict[str, Any]:
     if unknown := sorted(set(monotone) - set(names)):
         raise ConfigError(f"monotone direction for {', '.join(unknown)}: not among the features given.")
     return {
@@ -311,9 +305,7 @@ def _fit_member(
 
     seeded = {**parameters, "seed": seed}
     start = np.full(len(rows), rate_log_odds(label[rows]))
-    data = lightgbm.Dataset(
-        values[rows], label[rows], init_score=start, feature_name=list(names), params=seeded
-    )
+    data = lightgbm.Dataset(values[rows], label[rows], init_score=start, feature_name=list(names), params=seeded)
     return str(lightgbm.train(seeded, data).model_to_string())
 
 
@@ -421,9 +413,7 @@ def fit_horizons(
     """
     horizons = sorted(int(column) for column in labels.columns)
     values = {horizon: labels[str(horizon)].to_numpy(dtype=np.float64) for horizon in horizons}
-    return tuple(
-        _fit_horizon(horizon, features, values[horizon], athletes, settings, monotone) for horizon in horizons
-    )
+    return tuple(_fit_horizon(horizon, features, values[horizon], athletes, settings, monotone) for horizon in horizons)
 
 
 def _fit_horizon(

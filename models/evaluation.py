@@ -80,9 +80,7 @@ class Evaluation:
             "threshold": self.threshold,
             "alert_budget": self.alert_budget,
             "verdict": list(self.verdict),
-            "metrics": [
-                {key: _plain(value) for key, value in _record(score).items()} for score in self.scores
-            ],
+            "metrics": [{key: _plain(value) for key, value in _record(score).items()} for score in self.scores],
         }
 
 
@@ -244,9 +242,7 @@ def _complete(rows: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows[is_known]).reset_index(drop=True)
 
 
-def _score_horizon(
-    rows: pd.DataFrame, onsets: pd.DataFrame, horizon_days: int, settings: Settings
-) -> Iterator[Score]:
+def _score_horizon(rows: pd.DataFrame, onsets: pd.DataFrame, horizon_days: int, settings: Settings) -> Iterator[Score]:
     covered = metrics.covered_injuries(rows, onsets, horizon_days)
     injuries = len(covered[["athlete_id", "onset"]].drop_duplicates())
     label = rows["label"].to_numpy(dtype=np.float64)
@@ -303,11 +299,7 @@ def _amount(data: _Data) -> Iterator[str]:
     )
     rate = float(np.nanmean(data.label(longest)))
     needed = least_events(max(used, 1), rate, EXPECTED_AUROC)
-    met = (
-        "met"
-        if len(injuries) >= needed
-        else "not met, so scores may fit chance and need an independent check"
-    )
+    met = "met" if len(injuries) >= needed else "not met, so scores may fit chance and need an independent check"
     yield (
         f"To learn from so many features Riley's criteria ask for about {needed:,} injuries at an expected "
         f"AUROC of {EXPECTED_AUROC:.2f} ({longest}-day horizon): {met}."
@@ -358,8 +350,7 @@ def least_events(parameters: int, event_rate: float, auroc: float) -> int:
     cox_snell, highest = _cox_snell_r2(event_rate, auroc)
     small_optimism = cox_snell / (cox_snell + _OPTIMISM * highest)
     rows = [
-        parameters / ((shrinkage - 1) * np.log(1 - cox_snell / shrinkage))
-        for shrinkage in (_SHRINKAGE, small_optimism)
+        parameters / ((shrinkage - 1) * np.log(1 - cox_snell / shrinkage)) for shrinkage in (_SHRINKAGE, small_optimism)
     ]
     rows.append((1.96 / _RISK_MARGIN) ** 2 * event_rate * (1 - event_rate))
     return int(np.ceil(max(rows) * event_rate))

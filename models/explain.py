@@ -102,13 +102,11 @@ def by_factor(shares: pd.DataFrame, specs: Iterable[HasFactor]) -> pd.DataFrame:
     factor_of = {spec.name: spec.factor for spec in specs}
     if unknown := [str(name) for name in shares.columns if name not in factor_of]:
         raise IntegrityError(
-            f"features without a factor: {', '.join(unknown[:5])}. "
-            "Explain with the specs of the model's own bundle."
+            f"features without a factor: {', '.join(unknown[:5])}. Explain with the specs of the model's own bundle."
         )
     factors = list(dict.fromkeys(factor for name, factor in factor_of.items() if name in shares.columns))
     summed = {
-        factor: shares[[name for name in shares.columns if factor_of[name] == factor]].sum(axis=1)
-        for factor in factors
+        factor: shares[[name for name in shares.columns if factor_of[name] == factor]].sum(axis=1) for factor in factors
     }
     return pd.DataFrame(summed, index=shares.index)
 

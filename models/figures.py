@@ -121,9 +121,7 @@ def precision_recall(label: npt.ArrayLike, scores: Mapping[str, npt.ArrayLike], 
     return figure
 
 
-def calibration(
-    label: npt.ArrayLike, probability: npt.ArrayLike, athletes: npt.ArrayLike, horizon_days: int
-) -> Figure:
+def calibration(label: npt.ArrayLike, probability: npt.ArrayLike, athletes: npt.ArrayLike, horizon_days: int) -> Figure:
     """Observed share of injuries against predicted probability, in bins of equal size.
 
     The bars are 95% intervals from drawing athletes, not days: days of one athlete are not independent.
@@ -172,9 +170,7 @@ def decision_curve(label: npt.ArrayLike, scores: Mapping[str, npt.ArrayLike], ho
         benefit = 1000 * net_benefit(rows.label, score, thresholds)
         axes.plot(thresholds, benefit, label=name, **_line(rows, name))
     everybody = 1000 * net_benefit(rows.label, np.ones(rows.label.size), thresholds)
-    axes.plot(
-        thresholds, everybody, color="black", linewidth=0.9, linestyle=(0, (4, 2)), label="flag everybody"
-    )
+    axes.plot(thresholds, everybody, color="black", linewidth=0.9, linestyle=(0, (4, 2)), label="flag everybody")
     axes.axhline(0, color="black", linewidth=0.9, label="flag nobody")
     top = 1000 * rows.prevalence
     axes.set(xlim=(0, thresholds[-1]), ylim=(-0.3 * top, 1.08 * top))
@@ -279,9 +275,7 @@ def _bootstrap_shares(events: Floats, rows: npt.NDArray[np.integer[Any]]) -> tup
     generator = np.random.default_rng(0)  # a figure drawn twice is the same figure
     draws = generator.multinomial(athletes, np.full(athletes, 1 / athletes), size=_BOOTSTRAP_DRAWS)
     drawn_rows = (draws @ rows).astype(np.float64)
-    shares = np.divide(
-        draws @ events, drawn_rows, out=np.full(drawn_rows.shape, np.nan), where=drawn_rows > 0
-    )
+    shares = np.divide(draws @ events, drawn_rows, out=np.full(drawn_rows.shape, np.nan), where=drawn_rows > 0)
     lower, upper = np.nanquantile(shares, [0.025, 0.975], axis=0)
     return lower, upper
 

@@ -61,9 +61,7 @@ class Clusters:
         return summed.astype(np.float64)
 
 
-def clusters(
-    label: Floats, athletes: Any, resamples: int, seed: int, n_events: int | None = None
-) -> Clusters:
+def clusters(label: Floats, athletes: Any, resamples: int, seed: int, n_events: int | None = None) -> Clusters:
     """Rows with `label` 1 or 0, ready to be measured. `n_events` defaults to the rows with an event."""
     codes = pd.factorize(np.asarray(athletes))[0].astype(np.int64)
     count = int(codes.max()) + 1
@@ -92,9 +90,7 @@ def summarise(name: str, draws: Floats, rows: Clusters) -> Metric:
 def measure(rows: Clusters, chance: Floats, threshold: float) -> dict[str, Floats]:
     """Draws of every measure that needs no calendar, for predicted probabilities `chance`."""
     return {
-        "event_rate": _ratio(
-            rows.totals(rows.label), rows.weights @ rows.by_athlete(np.ones(len(rows.label)))
-        ),
+        "event_rate": _ratio(rows.totals(rows.label), rows.weights @ rows.by_athlete(np.ones(len(rows.label)))),
         "auroc": auroc(rows, chance),
         "average_precision": average_precision(rows, chance),
         "brier": brier(rows, chance),
@@ -138,9 +134,7 @@ def auroc(rows: Clusters, score: Floats, group: Ints | None = None) -> Floats:
             position = np.searchsorted(event_athletes, athlete)
             for table, values in enumerate((won, np.full(len(won), len(own)))):
                 pairs[table, position] += np.bincount(rows.athlete[others], values, pairs.shape[2])
-    right, possible = (
-        ((rows.weights[:, event_athletes] @ each) * rows.weights).sum(axis=1) for each in pairs
-    )
+    right, possible = (((rows.weights[:, event_athletes] @ each) * rows.weights).sum(axis=1) for each in pairs)
     return _ratio(right, possible)
 
 
@@ -245,9 +239,7 @@ def _binned(rows: Clusters, score: Floats) -> tuple[Floats, Floats]:
     return np.nan_to_num(means), cells.astype(np.float64)
 
 
-def _newton(
-    values: Floats, counts: Floats, events: Floats, moments: Floats, with_slope: bool
-) -> tuple[Floats, Floats]:
+def _newton(values: Floats, counts: Floats, events: Floats, moments: Floats, with_slope: bool) -> tuple[Floats, Floats]:
     """Logistic regression by Newton's method in all resamples at once; NaN where it does not settle.
 
     `counts` (resamples, values) are the rows at each score, `events` the events and `moments` the sum of
@@ -318,9 +310,7 @@ def flags(rows: pd.DataFrame, budget: int) -> Floats:
     return share.reindex(rows.index).to_numpy(dtype=np.float64)
 
 
-def alert_budget(
-    clustered: Clusters, rows: pd.DataFrame, covered: pd.DataFrame, budget: int
-) -> dict[str, Floats]:
+def alert_budget(clustered: Clusters, rows: pd.DataFrame, covered: pd.DataFrame, budget: int) -> dict[str, Floats]:
     """Draws of precision, recall of injuries, and false flags per injury found, at `budget` flags per report.
 
     `rows` are the clustered rows as `flags` wants them, `covered` is `covered_injuries` of them. An

@@ -325,12 +325,9 @@ def _flat_metrics(metrics: Mapping[str, float | Interval]) -> tuple[dict[str, fl
     for name, value in metrics.items():
         parts = value if isinstance(value, tuple) else (value,)
         flat |= {
-            _metric_name(name) + end: float(part)
-            for end, part in zip(("", "_lower", "_upper"), parts, strict=False)
+            _metric_name(name) + end: float(part) for end, part in zip(("", "_lower", "_upper"), parts, strict=False)
         }
-    return {k: v for k, v in flat.items() if math.isfinite(v)}, [
-        k for k, v in flat.items() if not math.isfinite(v)
-    ]
+    return {k: v for k, v in flat.items() if math.isfinite(v)}, [k for k, v in flat.items() if not math.isfinite(v)]
 
 
 def _metric_name(name: str) -> str:

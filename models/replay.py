@@ -74,9 +74,7 @@ def make_replay(
     return replay
 
 
-def check(
-    replay: Replay, specs: Sequence[FeatureSpec], target: Target, models: Sequence[HorizonModel]
-) -> None:
+def check(replay: Replay, specs: Sequence[FeatureSpec], target: Target, models: Sequence[HorizonModel]) -> None:
     """Raise IntegrityError unless features come out bit for bit and probabilities within 1e-12."""
     built = build_features(replay.index, prepare(replay.tables, target), specs)
     rebuilt = built.values  # a FeatureSet's, not a DataFrame's

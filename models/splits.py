@@ -98,9 +98,7 @@ def plan(index: pd.DataFrame, label_horizon_days: int, settings: Settings, label
     )
     _require_enough(rows, settings)
     athlete_folds = min(settings.athlete_folds, len(rows.event_athletes), len(np.unique(rows.athlete)) // 2)
-    groups = [
-        _athlete_folds(rows, athlete_folds, settings.seed + repeat) for repeat in range(settings.repeats)
-    ]
+    groups = [_athlete_folds(rows, athlete_folds, settings.seed + repeat) for repeat in range(settings.repeats)]
     best: list[Fold] = []
     left_out = 0
     for cuts in _cuts(rows, settings):
@@ -142,9 +140,7 @@ def _athlete_folds(rows: _Rows, count: int, seed: int) -> Ints:
     generator = np.random.default_rng(seed)
     athletes = np.unique(rows.athlete)
     injured = np.isin(athletes, rows.event_athletes)
-    order = np.concatenate(
-        [generator.permutation(athletes[injured]), generator.permutation(athletes[~injured])]
-    )
+    order = np.concatenate([generator.permutation(athletes[injured]), generator.permutation(athletes[~injured])])
     fold = np.empty(len(athletes), dtype=np.int64)
     fold[order] = np.arange(len(order)) % count
     return fold
@@ -193,9 +189,7 @@ def _no_split(rows: _Rows) -> str:
     )
 
 
-def _notes(
-    rows: _Rows, settings: Settings, athlete_folds: int, chosen: list[Fold], left_out: int
-) -> Iterator[str]:
+def _notes(rows: _Rows, settings: Settings, athlete_folds: int, chosen: list[Fold], left_out: int) -> Iterator[str]:
     if athlete_folds < settings.athlete_folds:
         yield (
             f"Only {athlete_folds} athlete folds instead of {settings.athlete_folds}: "

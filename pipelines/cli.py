@@ -15,15 +15,18 @@ import typer
 from configs.errors import NotReady, StrainwatchError, WrongArgument
 
 if TYPE_CHECKING:
+    from models.registry import Alias
     from pipelines.data import Store
 
-EXIT_CODES = """Exit codes: 0 done; 1 a defect of Strainwatch; 2 wrong command line; 3 a file was refused, nothing came in;
+EXIT_CODES = """Exit codes: 0 done; 1 a defect of Strainwatch; 2 wrong command line; 3 a file was refused, nothing
+came in;
 4 some rows were quarantined, the rest came in; 5 the store lacks what the command needs; 6 another process holds the
-store; 7 a config file is wrong; 8 a self-check failed, nothing was written."""
+store; 7 a config file is wrong; 8 a self-check failed, nothing was written; 130 interrupted."""
 
 app = typer.Typer(
     name="strainwatch",
-    help="Hamstring strain risk for sports staff: who is drifting, how likely, and why. Decision support, not diagnosis.",
+    help="Hamstring strain risk for sports staff: who is drifting, how likely, and why. "
+    "Decision support, not diagnosis.",
     epilog=EXIT_CODES,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -50,13 +53,9 @@ AsOfOption = Annotated[
 ]
 ConfigsOption = Annotated[
     Path | None,
-    typer.Option(
-        "--configs", help="Folder with your own copies of shipped config files.", show_default=False
-    ),
+    typer.Option("--configs", help="Folder with your own copies of shipped config files.", show_default=False),
 ]
-WaitOption = Annotated[
-    float, typer.Option("--wait", help="Seconds to wait while another process holds the store.")
-]
+WaitOption = Annotated[float, typer.Option("--wait", help="Seconds to wait while another process holds the store.")]
 
 
 def main() -> None:
@@ -86,9 +85,7 @@ def _existing(path: Path) -> Store:
     from pipelines.data import open_store
 
     if not (path / "store.json").is_file():
-        raise NotReady(
-            f"{path}: no store there. `strainwatch ingest` makes one; check --store or STRAINWATCH_STORE."
-        )
+        raise NotReady(f"{path}: no store there. `strainwatch ingest` makes one; check --store or STRAINWATCH_STORE.")
     return open_store(path)
 
 
@@ -114,9 +111,7 @@ def _run(path: Path, command: str) -> Iterator[tuple[Store, dict[str, Any]]]:
 
 @app.command(epilog=EXIT_CODES)
 def demo(
-    out: Annotated[
-        Path, typer.Option("--out", help="Folder for exports, store and report; made anew.")
-    ] = Path("demo"),
+    out: Annotated[Path, typer.Option("--out", help="Folder for exports, store and report; made anew.")] = Path("demo"),
     athletes: Annotated[int, typer.Option(min=8, help="Size of the squad.")] = 40,
     seasons: Annotated[int, typer.Option(min=1, help="How many seasons.")] = 2,
     seed: Annotated[int, typer.Option(help="Another seed, another squad.")] = 7,
@@ -126,10 +121,10 @@ def demo(
 
     Everything is made up; the way it goes is the way that real exports go.
     """
+    from pipelines.clock import utc_now
     from pipelines.console import err, print_json, progress
     from pipelines.console import out as console
     from pipelines.demo import run_demo
-    from pipelines.clock import utc_now
 
     with progress() as report:
         done = run_demo(out, athletes, seasons, seed, utc_now(), report)
@@ -148,9 +143,7 @@ def ingest(
     source: Annotated[str, typer.Argument(help="soccermon, jovanovic, csv, nordbord or whoop.")],
     path: Annotated[Path, typer.Argument(help="The export: a file or a folder, as the source has it.")],
     store: StoreOption,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="Refuse the whole file if any row has a problem.")
-    ] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Refuse the whole file if any row has a problem.")] = False,
     athlete: Annotated[
         str | None, typer.Option("--athlete", help="Whose file it is, where the export does not say.")
     ] = None,
@@ -164,9 +157,9 @@ def ingest(
     """
     from dataclasses import asdict
 
+    from pipelines.clock import utc_now
     from pipelines.console import print_json, show_ingest
     from pipelines.ingest import ingest as run
-    from pipelines.clock import utc_now
 
     with _run(store, "ingest") as (opened, facts):
         result = run(
@@ -196,23 +189,28 @@ def train(
         str | None,
         typer.Option(
             "--until",
-            help="Use only what was known by the end of this day, for scores that prove something later.",
+            help="Learn only from this day and those before it, as known the next morning: "
+            "later scores then prove something.",
         ),
     ] = None,
+    challenger: Annotated[
+        bool, typer.Option("--challenger", help="Register as challenger: the champion goes on scoring.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Train on everything in the store, evaluate honestly, and register the model in MLflow as champion."""
     import pandas as pd
 
+    from pipelines.clock import utc_now
     from pipelines.console import out, print_json, progress
     from pipelines.show import show_evaluation
-    from pipelines.clock import utc_now
     from pipelines.train import load_recipe
     from pipelines.train import train as run
 
-    last = _day(until) if until else None
+    last = None if until is None else _day(until)
     with _run(store, "train") as (opened, facts), progress() as report:
-        trained = run(opened, load_recipe(configs), last, utc_now(), report)
+        alias: Alias = "challenger" if challenger else "champion"
+        trained = run(opened, load_recipe(configs), last, utc_now(), report, alias)
         facts |= {"model_version": trained.bundle.version, "athlete_days": len(trained.training.index)}
     bundle = trained.bundle
     if as_json:
@@ -221,8 +219,8 @@ def train(
     show_evaluation(trained.evaluation, trained.verdict)
     cut = pd.Timestamp(bundle.data_cut)
     out().print(
-        f"Champion: version {trained.registered.version} ({bundle.version}), {len(trained.training.model_features)} features, "
-        f"data up to {cut:%Y-%m-%d}."
+        f"{alias.capitalize()}: version {trained.registered.version} ({bundle.version}), "
+        f"{len(trained.training.model_features)} features, data up to {cut:%Y-%m-%d}."
     )
 
 
@@ -251,9 +249,7 @@ def evaluate(store: StoreOption, configs: ConfigsOption = None, as_json: JsonOpt
 def score(
     store: StoreOption,
     as_of: AsOfOption = None,
-    replace: Annotated[
-        bool, typer.Option("--replace", help="Replace what was said of this moment before.")
-    ] = False,
+    replace: Annotated[bool, typer.Option("--replace", help="Replace what was said of this moment before.")] = False,
     configs: ConfigsOption = None,
     wait: WaitOption = 60.0,
     as_json: JsonOption = False,
@@ -262,9 +258,9 @@ def score(
 
     The same moment twice leaves one set of predictions. Predictions and explanations land together or not at all.
     """
+    from pipelines.clock import utc_now
     from pipelines.console import print_json
     from pipelines.daily import score_day
-    from pipelines.clock import utc_now
 
     with _run(store, "score") as (opened, facts):
         day = score_day(opened, as_of, utc_now(), replace=replace, wait_s=wait, configs_folder=configs)
@@ -284,10 +280,10 @@ def explain(
     as_json: JsonOption = False,
 ) -> None:
     """Why one athlete's score is where it is: every factor with what it does to the odds."""
+    from pipelines.clock import utc_now
     from pipelines.console import print_json
     from pipelines.daily import explain_athlete
     from pipelines.show import show_explanation
-    from pipelines.clock import utc_now
 
     with _run(store, "explain") as (opened, _):
         found = explain_athlete(opened, athlete, as_of, utc_now(), configs)
@@ -318,14 +314,12 @@ def report(
     as_json: JsonOption = False,
 ) -> None:
     """Write the weekly report as one HTML file that needs no network. Scores the moment first if nobody has."""
-    from pipelines.console import print_json
     from pipelines.clock import utc_now
+    from pipelines.console import print_json
     from pipelines.weekly import write_report
 
     with _run(store, "report") as (opened, facts):
-        written = write_report(
-            opened, as_of, utc_now(), out=out, names=names, configs_folder=configs, wait_s=wait
-        )
+        written = write_report(opened, as_of, utc_now(), out=out, names=names, configs_folder=configs, wait_s=wait)
         facts |= {"as_of": f"{written.report.as_of.isoformat()}"}
     if as_json:
         print_json({"report": str(written.path)})

@@ -69,9 +69,7 @@ def show_ingest(result: IngestResult) -> None:
     for note in result.notes:
         console.print(escape(note))
     if result.added:
-        table = Table(
-            "table", *(right(name) for name in ("added", "unchanged", "superseded")), title="Ingested"
-        )
+        table = Table("table", *(right(name) for name in ("added", "unchanged", "superseded")), title="Ingested")
         for name in result.added:
             counts = (result.added[name], result.unchanged.get(name, 0), result.superseded.get(name, 0))
             table.add_row(name, *(f"{count:,}" for count in counts))

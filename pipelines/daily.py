@@ -1,4 +1,5 @@
-"""What cron calls: score a moment once, keep predictions and explanations together, say what happened in one log line."""
+"""What cron calls: score a moment once, keep predictions and explanations together, say what happened in one log
+line."""
 
 from __future__ import annotations
 
@@ -26,7 +27,8 @@ Outcome = Literal["scored", "unchanged", "kept", "replaced"]
 class Day:
     """One scored moment.
 
-    `outcome`: "scored" for the first time, "unchanged" since the same was stored already, "kept" the stored set although
+    `outcome`: "scored" for the first time, "unchanged" since the same was stored already, "kept" the stored set
+    although
     today's tables would give another one, or "replaced" it. `changed` counts the athletes who would differ.
     """
 
@@ -56,14 +58,14 @@ class Day:
         said = {
             "scored": f"Scored {facts['scored']} athletes as of {when}; {facts['not_scored']} could not be scored.",
             "unchanged": f"{when} was scored before by this model, with the same result; nothing was added.",
-            "kept": f"{when} was scored before by this model. {self.changed} athletes would score differently today, since data "
-            "for that day came in or changed; what was said then stays. --replace puts today's in its place.",
+            "kept": f"{when} was scored before by this model. {self.changed} athletes would score differently today, "
+            "since data for that day came in or changed; what was said then stays. --replace puts today's in its place.",
             "replaced": f"Replaced what was said of {when}; {self.changed} athletes score differently.",
         }[self.outcome]
         if self.in_sample:
             said += (
-                f" The model has learnt from outcomes up to {self.bundle.data_cut:%Y-%m-%d}, so these scores are in sample "
-                "and prove nothing; `train --until` an earlier day for scores that do."
+                f" The model has learnt from outcomes up to {self.bundle.data_cut:%Y-%m-%d}, so these scores are in "
+                "sample and prove nothing; `train --until` an earlier day for scores that do."
             )
         return said
 
@@ -89,15 +91,11 @@ def moment(as_of: str | None, target: Target, now: datetime) -> pd.Timestamp:
     try:
         found = pd.Timestamp(datetime.fromisoformat(as_of.strip()))
     except ValueError as error:
-        raise WrongArgument(
-            f"--as-of '{as_of}' is no time; write 2021-10-04 or 2021-10-04T09:00Z."
-        ) from error
+        raise WrongArgument(f"--as-of '{as_of}' is no time; write 2021-10-04 or 2021-10-04T09:00Z.") from error
     if found.tzinfo is None and found == found.normalize() and len(as_of.strip()) <= len("2021-10-04"):
         instant = target.as_of(pd.DatetimeIndex([found]))[0]
     else:
-        instant = (found.tz_localize("UTC") if found.tzinfo is None else found.tz_convert("UTC")).as_unit(
-            "us"
-        )
+        instant = (found.tz_localize("UTC") if found.tzinfo is None else found.tz_convert("UTC")).as_unit("us")
     if instant > current:
         raise NotReady(
             f"--as-of {as_of} lies ahead (it is {current:%Y-%m-%d %H:%M} UTC): nobody can know that data yet."
@@ -200,8 +198,6 @@ def explain_athlete(
             f"athlete '{athlete_id}' is not known on {instant:%Y-%m-%d}. `strainwatch score --json` counts who is."
         )
     if said["abstained"].all():
-        raise NotReady(
-            f"athlete '{athlete_id}' is not scored on {instant:%Y-%m-%d}: {said['reason'].iloc[0]}."
-        )
+        raise NotReady(f"athlete '{athlete_id}' is not scored on {instant:%Y-%m-%d}: {said['reason'].iloc[0]}.")
     why = scores.explanations[scores.explanations["athlete_id"] == athlete_id]
     return Explained(said, why, bundle, bundle.target.local_day(instant))

@@ -85,21 +85,15 @@ def open_store(path: Path) -> Store:
 def _check_format(marker: Path) -> None:
     found = json.loads(marker.read_text(encoding="utf-8")).get("format")
     if found != FORMAT:
-        raise NotReady(
-            f"{marker.parent}: store of format {found}; this version reads {FORMAT}. Upgrade Strainwatch."
-        )
+        raise NotReady(f"{marker.parent}: store of format {found}; this version reads {FORMAT}. Upgrade Strainwatch.")
 
 
 def _check_free(path: Path) -> None:
     if path.exists() and not path.is_dir():
-        raise NotReady(
-            f"{path}: a file, not a folder. A store is a folder; give a new name or an empty folder."
-        )
+        raise NotReady(f"{path}: a file, not a folder. A store is a folder; give a new name or an empty folder.")
     others = [item.name for item in path.iterdir() if not item.name.startswith(".")] if path.is_dir() else []
     if set(others) - _MAY_BE_THERE_BEFORE:
-        raise NotReady(
-            f"{path}: not a store, and not empty. Give the folder of a store, a new or an empty one."
-        )
+        raise NotReady(f"{path}: not a store, and not empty. Give the folder of a store, a new or an empty one.")
 
 
 def write_aside(path: Path, content: bytes) -> None:
@@ -136,9 +130,7 @@ def _fsync_folder(path: Path) -> None:
         os.close(handle)
 
 
-def append(
-    store: Store, name: str, tables: Tables, refused: pd.DataFrame, manifest: Mapping[str, Any]
-) -> str:
+def append(store: Store, name: str, tables: Tables, refused: pd.DataFrame, manifest: Mapping[str, Any]) -> str:
     """Add one ingest and return its id; call it inside `store.lock()`. `name` tells where it came from."""
     _clear_leftovers(store)
     number = max((int(past[:6]) for past in ingests(store)), default=0) + 1
@@ -170,8 +162,7 @@ def ingests(store: Store) -> list[str]:
 def manifests(store: Store) -> list[dict[str, Any]]:
     """What each ingest brought, oldest first."""
     return [
-        json.loads((store.tables / ingest / "manifest.json").read_text(encoding="utf-8"))
-        for ingest in ingests(store)
+        json.loads((store.tables / ingest / "manifest.json").read_text(encoding="utf-8")) for ingest in ingests(store)
     ]
 
 
@@ -197,14 +188,8 @@ def _is_mended(store: Store, refused: pd.DataFrame) -> pd.Series:
     mended = pd.Series(False, index=refused.index)
     for table, rows in refused.groupby("table"):
         versions = read_versions(store, str(table)).sort_values(INGEST)
-        last = (
-            pd.Series(versions[INGEST].to_numpy(), index=key_text(versions, str(table)))
-            .groupby(level=0)
-            .last()
-        )
-        mended.loc[rows.index] = (
-            (rows["row_id"].map(last).astype("str") > rows[INGEST]).fillna(False).astype(bool)
-        )
+        last = pd.Series(versions[INGEST].to_numpy(), index=key_text(versions, str(table))).groupby(level=0).last()
+        mended.loc[rows.index] = (rows["row_id"].map(last).astype("str") > rows[INGEST]).fillna(False).astype(bool)
     return mended
 
 
@@ -222,9 +207,7 @@ def read_versions(store: Store, table: str) -> pd.DataFrame:
     """Every version of every row of `table` in the order of arrival, with the column `ingest`."""
     paths = [(ingest, store.tables / ingest / f"{table}.parquet") for ingest in ingests(store)]
     frames = [
-        as_contract(pd.read_parquet(path), table).assign(**{INGEST: ingest})
-        for ingest, path in paths
-        if path.is_file()
+        as_contract(pd.read_parquet(path), table).assign(**{INGEST: ingest}) for ingest, path in paths if path.is_file()
     ]
     if not frames:
         return empty_table(table).drop(columns=SUPERSEDED_AT).assign(**{INGEST: pd.Series([], dtype="str")})
@@ -237,9 +220,7 @@ def read_tables(store: Store) -> dict[str, pd.DataFrame]:
     Of rows with one key, ordered by `known_at` and then by arrival, each is superseded when the next becomes
     known. A row that was never visible (superseded no later than it became known) is left out.
     """
-    return {
-        name: with_superseded_at(read_versions(store, name).drop(columns=INGEST), name) for name in TABLES
-    }
+    return {name: with_superseded_at(read_versions(store, name).drop(columns=INGEST), name) for name in TABLES}
 
 
 def with_superseded_at(versions: pd.DataFrame, name: str) -> pd.DataFrame:
@@ -285,8 +266,4 @@ def data_cut(tables: Tables) -> pd.Timestamp:
 
 
 def _last_days(tables: Tables) -> list[pd.Timestamp]:
-    return [
-        frame["date"].max()
-        for name, frame in tables.items()
-        if TABLES[name].day_column == "date" and len(frame)
-    ]
+    return [frame["date"].max() for name, frame in tables.items() if TABLES[name].day_column == "date" and len(frame)]

@@ -10,11 +10,12 @@ from typing import Any
 
 import pandas as pd
 
-from configs.errors import StrainwatchError, WrongArgument
+from configs.errors import WrongArgument
 from pipelines.console import Report
 from pipelines.daily import Day, score_days
 from pipelines.data import Store, open_store
 from pipelines.ingest import ingest
+from pipelines.run_log import append_run
 from pipelines.show import explained, reasons_in_words
 from pipelines.simulate import simulate, write_exports, write_truth
 from pipelines.train import Trained, load_recipe, train
@@ -24,7 +25,8 @@ from serving.report.wording import percent
 MARKER = ".strainwatch-demo"
 """Tells a folder that a demo made, and may make anew, from one that holds anything else."""
 WEEKS = 8
-"""The model learns from what was known this many weeks before the last Monday; the Mondays since are scored as they came."""
+"""The model learns from what was known this many weeks before the last Monday; the Mondays since are scored as they
+came."""
 MONDAY = 0
 LAST_DAY = date(2025, 4, 27)
 """A Sunday a month before the season ends: the report then speaks of a week with matches."""
@@ -70,6 +72,7 @@ def run_demo(out: Path, athletes: int, seasons: int, seed: int, now: datetime, p
     trained = train(store, load_recipe(), mondays[0] - pd.Timedelta(days=1), now, progress)
     last = _score_all(store, mondays, now, progress)
     written = write_report(store, f"{mondays[-1]:%Y-%m-%d}", now)
+    append_run(store.path, "demo", now, 0, {"athletes": athletes, "seasons": seasons, "seed": seed})
     return Demo(written.path, store.path, trained.bundle.version, _highest(last), _notes(trained, seed))
 
 

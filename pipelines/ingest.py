@@ -28,7 +28,7 @@ from typing import Any
 import pandas as pd
 
 from configs import load, reject_unknown
-from configs.errors import ROWS_QUARANTINED, FileRefused
+from configs.errors import ROWS_QUARANTINED, FileRefused, WrongArgument
 from features.tables import TABLES, Tables, empty_table
 from features.validation import Problem, Validation, refuse, validate
 from pipelines import data
@@ -39,6 +39,8 @@ from pipelines.sources.source import Export, Receipt, Refusal, Request, Source, 
 from pipelines.versions import News, fresh_coverage, news, stamp
 
 log = logging.getLogger(__name__)
+
+NEEDS_COVERAGE = ("sessions", "wellness", "wearable_days", "interventions")
 
 SOURCES: Mapping[str, Source] = {
     module.SOURCE.name: module.SOURCE for module in (contract_csv, soccermon, jovanovic, nordbord, whoop)
@@ -106,7 +108,7 @@ def ingest(
 
 def _source(name: str) -> Source:
     if name not in SOURCES:
-        raise FileRefused(f"{name}: no such source. Known: {', '.join(SOURCES)}.")
+        raise WrongArgument(f"{name}: no such source. Known: {', '.join(SOURCES)}.")
     return SOURCES[name]
 
 
@@ -125,9 +127,7 @@ def _hashes(source: Source, path: Path, config: Mapping[str, Any]) -> list[dict[
     return [{"name": file.name, "sha256": hashlib.sha256(file.read_bytes()).hexdigest()} for file in files]
 
 
-def _identity(
-    source: str, config: Mapping[str, Any], athlete: str | None, files: list[dict[str, str]]
-) -> str:
+def _identity(source: str, config: Mapping[str, Any], athlete: str | None, files: list[dict[str, str]]) -> str:
     """A hash of all that decides what an ingest yields: an edited config is worth a second look."""
     parts = [source, config, athlete, files]
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
@@ -145,9 +145,7 @@ def _aliases(path: Path) -> dict[str, str]:
     require_columns(text, path, ["name", "athlete_id"], "")
     pairs = text.frame[["name", "athlete_id"]].dropna().drop_duplicates()
     if pairs["name"].duplicated().any():
-        raise FileRefused(
-            f"{path.name}: a name stands there twice with different athlete_id. Keep the right one."
-        )
+        raise FileRefused(f"{path.name}: a name stands there twice with different athlete_id. Keep the right one.")
     return dict(zip(pairs["name"], pairs["athlete_id"], strict=True))
 
 
@@ -171,9 +169,7 @@ def _refuse_foreign_keys(result: Validation, name: str, held: pd.DataFrame) -> V
     rows = result.rows.join(owners.rename("owner"), on=list(key))
     clash = rows["owner"].notna() & rows["owner"].ne(rows["athlete_id"])
     claim = f"a {' + '.join(key)} that the store holds for another athlete"
-    return refuse(
-        result, name, clash, key[0], "key of two athletes", claim, "Make the ids unique across athletes."
-    )
+    return refuse(result, name, clash, key[0], "key of two athletes", claim, "Make the ids unique across athletes.")
 
 
 def _refuse_early_returns(judged: Mapping[str, Validation], held: pd.DataFrame) -> Validation:
@@ -182,9 +178,7 @@ def _refuse_early_returns(judged: Mapping[str, Validation], held: pd.DataFrame) 
     result = judged["returns"]
     early = result.rows["date"] < result.rows["injury_id"].map(onsets)
     advice = "Check both dates: a clearance follows its injury."
-    return refuse(
-        result, "returns", early, "date", "return before onset", "date before the injury's onset", advice
-    )
+    return refuse(result, "returns", early, "date", "return before onset", "date before the injury's onset", advice)
 
 
 def _refuse_file(judged: Mapping[str, Validation], export: Export, strict: bool) -> None:
@@ -208,9 +202,7 @@ def _problems(judged: Mapping[str, Validation], export: Export) -> tuple[Problem
     return (*unreadable, *(problem for result in judged.values() for problem in result.problems))
 
 
-def _news(
-    result: Validation, name: str, store: Store, source: str, rule: Receipt | None, now: datetime
-) -> News:
+def _news(result: Validation, name: str, store: Store, source: str, rule: Receipt | None, now: datetime) -> News:
     held = data.read_versions(store, name)
     if rule is None:
         return news(result.rows, held, TABLES[name], now)
@@ -229,9 +221,7 @@ def _spans(store: Store, source: str) -> pd.DataFrame:
 
 def _quarantine(judged: Mapping[str, Validation], export: Export) -> pd.DataFrame:
     frames = [result.rejected.assign(table=name) for name, result in judged.items()]
-    frames.append(
-        pd.DataFrame([_as_record(refusal) for refusal in export.refused], columns=list(QUARANTINE_COLUMNS))
-    )
+    frames.append(pd.DataFrame([_as_record(refusal) for refusal in export.refused], columns=list(QUARANTINE_COLUMNS)))
     filled = [frame[list(QUARANTINE_COLUMNS)].astype("str") for frame in frames if len(frame)]
     if not filled:
         return pd.DataFrame(columns=list(QUARANTINE_COLUMNS), dtype="str")
@@ -264,7 +254,7 @@ def _result(
         {name: change.superseded for name, change in changes.items()},
         refused,
         _problems(judged, export),
-        (*export.notes, *_strangers(tables, store)),
+        (*export.notes, *_strangers(tables, store), *_uncovered(tables, store)),
         already_known=False,
     )
 
@@ -275,10 +265,19 @@ def _strangers(tables: Tables, store: Store) -> list[str]:
     listed |= set(tables.get("athletes", empty_table("athletes"))["athlete_id"])
     unlisted = set().union(*(rows["athlete_id"] for rows in tables.values())) - listed
     shown = ", ".join(sorted(unlisted)[:5])
-    note = (
-        f"{len(unlisted)} athletes have data but no row in athletes, so they cannot be scored yet: {shown}."
-    )
+    note = f"{len(unlisted)} athletes have data but no row in athletes, so they cannot be scored yet: {shown}."
     return [note] if unlisted else []
+
+
+def _uncovered(tables: Tables, store: Store) -> list[str]:
+    """Tables in which an absent row would mean something, if only coverage said when the source was in use."""
+    coverage = pd.concat([tables.get("coverage", empty_table("coverage")), data.read_versions(store, "coverage")])
+    missing = [name for name in NEEDS_COVERAGE if len(tables.get(name, ())) and name not in set(coverage["table"])]
+    return [
+        f"{name}: no coverage says from when to when its source was in use, so rest cannot be told from no data: "
+        "its features stay missing. Add rows to coverage.csv (docs/adapters.md)."
+        for name in missing
+    ]
 
 
 def _manifest(

@@ -14,9 +14,7 @@ from pipelines.clock import utc_now
 RUN_LOG = "runs.jsonl"
 
 
-def append_run(
-    store: Path, command: str, started: datetime, exit_code: int, facts: Mapping[str, Any]
-) -> None:
+def append_run(store: Path, command: str, started: datetime, exit_code: int, facts: Mapping[str, Any]) -> None:
     """Add a line to the store's run log in one write, so that lines of two processes never mix.
 
     What a run wrote that was killed in the middle of its line stays a line of its own.

@@ -18,7 +18,6 @@ from serving.report.facts import model_label
 from serving.report.reasons import Explainer, FactorShare
 from serving.report.wording import number
 
-
 SHORT_LABELS = {
     "event_rate": "event rate",
     "auroc": "AUROC",
@@ -103,25 +102,19 @@ def reasons_in_words(shares: Sequence[FactorShare], most: int = 3) -> str:
     return "; ".join(f"{share.factor.label.lower()}: {share.leading.text}" for share in raising)
 
 
-def show_explanation(
-    predictions: pd.DataFrame, rows: pd.DataFrame, bundle: Bundle, date: pd.Timestamp
-) -> None:
+def show_explanation(predictions: pd.DataFrame, rows: pd.DataFrame, bundle: Bundle, date: pd.Timestamp) -> None:
     """One athlete's scores, and per factor how it moves the odds and the measurement that weighs most."""
     console = out()
     for row in predictions.to_dict("records"):
         interval = f"{row['lower']:.2%} to {row['upper']:.2%}"
-        console.print(
-            f"{row['horizon_days']} days: {row['probability']:.2%} ({interval}), band {row['band']}"
-        )
+        console.print(f"{row['horizon_days']} days: {row['probability']:.2%} ({interval}), band {row['band']}")
     first = predictions.iloc[0]
     shares = explained(rows[rows["horizon_days"] == first["horizon_days"]], bundle, date)
     table = Table("factor", right("times the odds"), "measurement that weighs most", "evidence", "can change")
     for share in shares:
         changeable = "yes" if share.factor.modifiable else "no"
         odds = f"{math.exp(share.contribution):.2f}"
-        table.add_row(
-            share.factor.label, odds, escape(share.leading.text), share.leading.evidence, changeable
-        )
+        table.add_row(share.factor.label, odds, escape(share.leading.text), share.leading.evidence, changeable)
     console.print(table)
     total = first["base_log_odds"] + sum(share.contribution for share in shares)
     console.print(

@@ -46,9 +46,7 @@ class Status:
         console = out()
         table = Table("table", "rows", "athletes", "newest day", "newest arrival (UTC)")
         for item in self.tables:
-            table.add_row(
-                item.name, f"{item.rows:,}", f"{item.athletes:,}", item.newest_day, item.newest_arrival
-            )
+            table.add_row(item.name, f"{item.rows:,}", f"{item.athletes:,}", item.newest_day, item.newest_arrival)
         console.print(table)
         for line in self._sentences():
             console.print(escape(line), soft_wrap=True)
@@ -92,6 +90,7 @@ def status_of(store: Store) -> Status:
 def _table_status(name: str, table: pd.DataFrame) -> TableStatus:
     current = table[table["superseded_at"].isna()]
     day = TABLES[name].day_column
+    day = "last_date" if name == "coverage" else day
     newest = f"{current[day].max():%Y-%m-%d}" if day else ""
     arrival = f"{current['known_at'].max():%Y-%m-%d %H:%M}"
     return TableStatus(name, len(current), int(current["athlete_id"].nunique()), newest, arrival)

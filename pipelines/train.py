@@ -1,4 +1,5 @@
-"""From the store's tables to a registered model: training set, honest evaluation, final bag, explanations' summary, MLflow."""
+"""From the store's tables to a registered model: training set, honest evaluation, final bag, explanations' summary,
+MLflow."""
 
 from __future__ import annotations
 
@@ -31,7 +32,7 @@ from models.estimator import HorizonModel, Settings, fit_horizons, load_settings
 from models.evaluation import MODEL, Evaluation, evaluate
 from models.explain import by_factor, contributions
 from models.figures import evaluation_figures, importance
-from models.registry import RegisteredModel, log_training, set_alias
+from models.registry import Alias, RegisteredModel, log_training, set_alias
 from models.replay import make_replay
 from pipelines.console import Report
 from pipelines.data import Store, data_cut, fingerprint, read_tables
@@ -91,9 +92,14 @@ def load_recipe(folder: Path | None = None) -> Recipe:
 
 
 def train(
-    store: Store, recipe: Recipe, until: pd.Timestamp | None, now: datetime, progress: Report
+    store: Store,
+    recipe: Recipe,
+    until: pd.Timestamp | None,
+    now: datetime,
+    progress: Report,
+    alias: Alias = "champion",
 ) -> Trained:
-    """Fit, evaluate, register as champion. With `until`, only what was known by the end of that day is used.
+    """Fit, evaluate, register under `alias`. With `until`, only what was known by the end of that day is used.
 
     Raises NotReady where the store holds too little to learn from, IntegrityError where a self-check fails.
     """
@@ -112,7 +118,7 @@ def train(
         tables=_tables(weights, evaluation),
         tags={"verdict": " ".join(verdict)[:4000], "target": recipe.target.name},
     )
-    set_alias(store.path, registered.version, "champion")
+    set_alias(store.path, registered.version, alias)
     progress("logging to MLflow", 1, 1)
     return Trained(bundle, registered, evaluation, verdict, training)
 
@@ -163,18 +169,14 @@ def try_evaluation(
             BASELINE_FEATURES,
             model_features=training.model_features,
             squads=training.squads,
-            progress=lambda done, total: progress(
-                "evaluating on unseen athletes at later times", done, total
-            ),
+            progress=lambda done, total: progress("evaluating on unseen athletes at later times", done, total),
         )
     except NotReady as error:
         return None, (f"No evaluation: {error}",)
     return found, found.verdict
 
 
-def _known_by(
-    tables: dict[str, pd.DataFrame], target: Target, until: pd.Timestamp | None
-) -> dict[str, pd.DataFrame]:
+def _known_by(tables: dict[str, pd.DataFrame], target: Target, until: pd.Timestamp | None) -> dict[str, pd.DataFrame]:
     """The tables as they stood at the prediction hour of the day after `until`; all of them without one."""
     if until is None:
         return tables
@@ -184,7 +186,8 @@ def _known_by(
 def _cut(tables: Mapping[str, pd.DataFrame], until: pd.Timestamp | None) -> pd.Timestamp:
     if tables["coverage"].empty:
         raise NotReady(
-            "The store holds no data to train on. Run `strainwatch ingest` first, or `strainwatch demo`."
+            "The store holds no coverage, which says from when to when a source was in use: there is nothing to "
+            "train on. Run `strainwatch ingest`; our own CSV tables need a coverage.csv beside them (docs/adapters.md)."
         )
     cut = data_cut(tables)
     return cut if until is None else min(cut, until)
@@ -196,7 +199,7 @@ def _squads(athletes: pd.DataFrame) -> pd.Series:
 
 def _usable(specs: Sequence[FeatureSpec], values: pd.DataFrame) -> tuple[tuple[FeatureSpec, ...], list[str]]:
     """Specs that vary in this data, with the inputs they need, and the names that the model may use."""
-    varies = {str(name) for name, column in values.items() if column.nunique() > 1}
+    varies = {str(name) for name, column in values.items() if column.min() < column.max()}
     needed = set(varies)
     for spec in reversed(specs):
         if isinstance(spec, DerivedSpec) and spec.name in needed:
@@ -263,15 +266,11 @@ def _bundle(
             "specs": specs_fingerprint(training.specs),
             "code": code_version(),
         },
-        replay=make_replay(
-            training.tables, training.index, training.features, training.specs, recipe.target, models
-        ),
+        replay=make_replay(training.tables, training.index, training.features, training.specs, recipe.target, models),
     )
 
 
-def _metrics(
-    training: TrainingSet, evaluation: Evaluation | None, verdict: tuple[str, ...]
-) -> dict[str, Any]:
+def _metrics(training: TrainingSet, evaluation: Evaluation | None, verdict: tuple[str, ...]) -> dict[str, Any]:
     """What a bundle says of itself: base rates, evaluation, verdict, attrition."""
     return {
         "base_rates": {days: float(training.labels[days].mean()) for days in training.labels},
@@ -324,9 +323,7 @@ def _importance(training: TrainingSet, models: tuple[HorizonModel, ...]) -> Weig
     return Weights(pd.DataFrame(by_feature), pd.DataFrame(factors))
 
 
-def _figures(
-    weights: Weights, training: TrainingSet, evaluation: Evaluation | None, recipe: Recipe
-) -> dict[str, Any]:
+def _figures(weights: Weights, training: TrainingSet, evaluation: Evaluation | None, recipe: Recipe) -> dict[str, Any]:
     days = str(recipe.target.horizons_days[0])
     labels = {spec.name: spec.label for spec in training.specs}
     named = {key: factor.label for key, factor in recipe.factors.items()}
@@ -345,13 +342,9 @@ def _curves(evaluation: Evaluation, horizon: int) -> dict[str, Any]:
     rows = rows[rows["horizon_days"] == horizon]
     names = [MODEL, *dict.fromkeys(s.model for s in evaluation.scores if s.model != MODEL)]
     auroc: dict[str, tuple[float, float, float]] = {}
-    for name in names:
-        found = [
-            s.metric
-            for s in evaluation.scores
-            if (s.horizon_days, s.model, s.against, s.metric.name) == (horizon, name, None, "auroc_pooled")
-        ]
-        auroc |= {name: (metric.value, metric.lower, metric.upper) for metric in found}
+    for score in evaluation.scores:
+        if (score.horizon_days, score.against, score.metric.name) == (horizon, None, "auroc_pooled"):
+            auroc[score.model] = (score.metric.value, score.metric.lower, score.metric.upper)
     return evaluation_figures(
         rows["label"].to_numpy(),
         {name: rows[name].to_numpy() for name in names},

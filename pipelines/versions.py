@@ -104,8 +104,7 @@ def fresh_coverage(incoming: pd.DataFrame, spans: pd.DataFrame, receipt: Receipt
     """
     group = ["athlete_id", "table", "source"]
     held = {
-        names: list(zip(rows["first_date"], rows["last_date"], strict=True))
-        for names, rows in spans.groupby(group)
+        names: list(zip(rows["first_date"], rows["last_date"], strict=True)) for names, rows in spans.groupby(group)
     }
     parts, unchanged = [], 0
     for row in incoming.to_dict("records"):

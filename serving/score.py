@@ -51,23 +51,19 @@ def score(
     """Predictions and explanations of every athlete known at the instant `as_of`.
 
     `tables` are contract tables with all rows that the store holds: what was not known at `as_of` is not looked at.
-    `settings` cut the bands. Raises NotReady if no athlete was known then, IntegrityError if contributions do not add up.
+    `settings` cut the bands. Raises NotReady if no athlete was known then, IntegrityError if contributions do not
+    add up.
     """
     prepared = prepare(tables, bundle.target)
     index = _everyone(prepared["athletes"], as_of, bundle)
     reasons = unavailable(index, prepared, bundle.target)
-    recent = ~reasons.fillna("").str.startswith("left the squad") | _left_lately(
-        index, prepared["athletes"], as_of
-    )
+    recent = ~reasons.fillna("").str.startswith("left the squad") | _left_lately(index, prepared["athletes"], as_of)
     index, reasons = index[recent].reset_index(drop=True), reasons[recent].reset_index(drop=True)
     built = build_features(index, prepared, bundle.specs)
     missing = _share_missing(built.values, bundle)
     reasons = reasons.where(
         reasons.notna() | (missing <= bundle.target.abstain_share_missing),
-        [
-            f"too little measured: {100 * share:.0f} % of the usual measurements are missing"
-            for share in missing
-        ],
+        [f"too little measured: {100 * share:.0f} % of the usual measurements are missing" for share in missing],
     )
     scored = np.flatnonzero(reasons.isna())
     said = _unscored(index, reasons, missing, built, bundle).assign(made_at=made_at)

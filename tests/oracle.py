@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
 import pandas as pd
@@ -74,17 +75,16 @@ def value(moment: Any, world: Plain, spec: WindowSpec) -> float:
     used = [row for row in held if spec.at_least is None or getattr(row, spec.column) >= spec.at_least]
     covered = _covered(moment, world["coverage"].get(moment.athlete_id, []), spec, reach)
     needs_cover = spec.table in COVERED_BY and (
-        spec.empty is not None
-        or spec.aggregate in {"covered_share_pct", "daily_mean", "daily_spread", "exponential"}
+        spec.empty is not None or spec.aggregate in {"covered_share_pct", "daily_mean", "daily_spread", "exponential"}
     )
-    if needs_cover and len(covered) < max(1, spec.min_covered_share * spec.window_days):
+    last = moment.date - spec.lag_days * DAY
+    in_window = [day for day in covered if day > last - spec.window_days * DAY]
+    if needs_cover and len(in_window) < max(1, spec.min_covered_share * spec.window_days):
         return math.nan
     if spec.aggregate in ADDING and len(held) < spec.min_covered_share * len(rows):
         return math.nan
     if spec.empty is not None and not used and (not rows or held):
-        recorded = any(
-            not pd.isna(getattr(row, spec.column)) and row.known_at <= moment.as_of for row in table
-        )
+        recorded = any(not pd.isna(getattr(row, spec.column)) and row.known_at <= moment.as_of for row in table)
         rare = spec.table in ("interventions", "injuries", "returns")
         return spec.empty if covered and (recorded or rare) else math.nan
     return _aggregate(spec, moment, used, covered)
@@ -107,9 +107,7 @@ def _aggregate(spec: WindowSpec, moment: Any, used: list[Any], covered: set[pd.T
     if spec.aggregate == "exponential":
         keep = 1 - 2 / (spec.window_days + 1)
         weight = sum(keep ** (last - day).days for day in covered)
-        return (
-            sum(n * keep ** (last - day).days for day, n in by_day.items()) / weight if weight else math.nan
-        )
+        return sum(n * keep ** (last - day).days for day, n in by_day.items()) / weight if weight else math.nan
     if spec.aggregate == "covered_share_pct":
         return 100 * len(by_day) / len(covered) if covered else math.nan
     if not used:
@@ -133,7 +131,7 @@ def _aggregate(spec: WindowSpec, moment: Any, used: list[Any], covered: set[pd.T
 
 def _longest_run(days: list[pd.Timestamp]) -> int:
     best = run = 1
-    for before, after in zip(days, days[1:], strict=False):
+    for before, after in pairwise(days):
         run = run + 1 if after - before == DAY else 1
         best = max(best, run)
     return best

@@ -190,9 +190,7 @@ def _features(
         now = fixed[name] if is_slow else 0.45 * fixed[name] + draw.normal(0, 0.9)
         is_missing = is_slow and spec.factor in SLOW and abs(fixed[name]) < 0.25
         value = (
-            mean + spread * now
-            if spec.direction in ("u", "0") or "change" in name
-            else max(0.0, mean + spread * now)
+            mean + spread * now if spec.direction in ("u", "0") or "change" in name else max(0.0, mean + spread * now)
         )
         value = float(round(value)) if spec.unit in ("count", "d", "0/1", "0-9", "y") else float(value)
         usual = (
@@ -289,15 +287,10 @@ def _tables(ids: list[str], draw: np.random.Generator) -> dict[str, pd.DataFrame
             "peak_force_n": 352.0,
         }
     )
-    return {
-        name: as_contract(pd.DataFrame(found), name) if found else tables[name]
-        for name, found in rows.items()
-    }
+    return {name: as_contract(pd.DataFrame(found), name) if found else tables[name] for name, found in rows.items()}
 
 
-def _daily(
-    rows: dict[str, list[dict[str, Any]]], athlete: str, place: int, draw: np.random.Generator
-) -> None:
+def _daily(rows: dict[str, list[dict[str, Any]]], athlete: str, place: int, draw: np.random.Generator) -> None:
     quiet = {
         "sessions": 15 if athlete == SILENT else 1,
         "wellness": 12 if place % 9 == 4 else 1,

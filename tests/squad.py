@@ -1,4 +1,5 @@
-"""A small simulated squad in a store with a champion, for the tests of the whole spine, and the command line run in process."""
+"""A small simulated squad in a store with a champion, for the tests of the whole spine, and the command line run in
+process."""
 
 from __future__ import annotations
 
@@ -19,7 +20,7 @@ import pytest
 import configs
 from features.tables import TABLES
 from pipelines.cli import main
-from pipelines.daily import Day, score_day
+from pipelines.daily import Day, score_database, score_day
 from pipelines.data import Store, open_store, read_tables
 from pipelines.ingest import ingest
 from pipelines.simulate import simulate, write_exports
@@ -71,7 +72,8 @@ class Squad:
 def make_squad(folder: Path) -> Squad:
     """Ten athletes over one season with corrections and late rows in every table, and a champion."""
     store = open_store(folder / "store")
-    for export in write_exports(simulate(10, 1, 4), folder / "exports"):
+    world = simulate(10, 1, 4, folder=injured_often(folder / "simulation"))
+    for export in write_exports(world, folder / "exports"):
         ingest(store, export.source, export.path, now=NOW)
     result = ingest(store, "csv", write_afterthoughts(read_tables(store), folder / "afterthoughts"), now=NOW)
     assert result.exit_code == 0, [str(problem) for problem in result.problems]
@@ -79,8 +81,20 @@ def make_squad(folder: Path) -> Squad:
     return Squad(store.path, folder / "configs", folder / "exports")
 
 
+def injured_often(folder: Path) -> Path:
+    """`folder` with a simulation.toml of eight times the hamstring injuries: else ten athletes have too few to learn
+    from."""
+    folder.mkdir()
+    text = (configs.SHIPPED / "simulation.toml").read_text(encoding="utf-8")
+    changed = re.sub(r"(?m)^per_1000_h = 1\.0", "per_1000_h = 8.0", text, count=1)
+    assert changed != text
+    (folder / "simulation.toml").write_text(changed, encoding="utf-8")
+    return folder
+
+
 def write_afterthoughts(tables: Mapping[str, pd.DataFrame], folder: Path) -> Path:
-    """Contract CSVs with what a club hears later: every fifth row corrected, every seventh told twice under another key."""
+    """Contract CSVs with what a club hears later: every fifth row corrected, every seventh told twice under another
+    key."""
     folder.mkdir()
     for name in set(TABLES) - {"athletes", "coverage", "injury_reports"}:
         rows = tables[name][tables[name]["superseded_at"].isna()].reset_index(drop=True)
@@ -92,9 +106,7 @@ def write_afterthoughts(tables: Mapping[str, pd.DataFrame], folder: Path) -> Pat
 
 def _later(rows: pd.DataFrame, table: str) -> pd.DataFrame:
     """The rows with other numbers, known 10 to 40 days after the first version; injuries up to a year."""
-    step = (
-        33 if table in ("injuries", "returns") else 3
-    )  # many are from before the season, known at its start
+    step = 33 if table in ("injuries", "returns") else 3  # many are from before the season, known at its start
     waits = pd.Series(pd.to_timedelta(10 + step * (np.arange(len(rows)) % 11), unit="D"), index=rows.index)
     later = rows.assign(known_at=rows["known_at"] + waits, **_otherwise(rows, table))
     return later[later["known_at"] <= pd.Timestamp(NOW)]
@@ -139,6 +151,15 @@ def write_csv(rows: pd.DataFrame, table: str, folder: Path) -> Path:
     path = folder / f"{table}.csv"
     shown.to_csv(path, index=False)
     return path
+
+
+def stored(squad: Squad) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """All predictions and explanations of its store."""
+    database = score_database(squad.store)
+    try:
+        return database.predictions(), database.explanations()
+    finally:
+        database.close()
 
 
 @dataclass(frozen=True)

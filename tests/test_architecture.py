@@ -69,7 +69,9 @@ def test_features_are_pure() -> None:
             top = name.split(".")[0]
             if top not in FEATURES_MAY_IMPORT and not standard_library(top):
                 broken.append(f"{path.name}: {name}")
-        broken += [f"{path.name}: {name}" for name in calls(path) if name in ("open", "print", "read_csv", "read_parquet")]
+        broken += [
+            f"{path.name}: {name}" for name in calls(path) if name in ("open", "print", "read_csv", "read_parquet")
+        ]
     assert broken == []
 
 

@@ -41,9 +41,7 @@ def test_a_loaded_bundle_equals_the_saved_one_to_the_last_bit(folder: Path) -> N
     saved, loaded = small_bundle(), Bundle.load(folder)
     for part in ("version", "trained_at", "data_cut", "models", "specs", "factors", "target", "settings"):
         assert getattr(loaded, part) == getattr(saved, part), part
-    assert loaded.metrics == {
-        "7": {"auroc": {"estimate": 0.30000000000000004, "lower": 1 / 3, "upper": None}}
-    }
+    assert loaded.metrics == {"7": {"auroc": {"estimate": 0.30000000000000004, "lower": 1 / 3, "upper": None}}}
     assert loaded.fingerprints == saved.fingerprints
     for name, summary in saved.feature_summary.items():  # field by field: NaN equals nothing, not even itself
         np.testing.assert_array_equal(astuple(loaded.feature_summary[name]), astuple(summary))
@@ -109,9 +107,7 @@ def test_a_torn_content_file_is_refused(folder: Path, text: str) -> None:
 
 def test_an_edited_content_file_is_refused(folder: Path) -> None:
     path = folder / CONTENT_FILE
-    path.write_text(
-        path.read_text(encoding="utf-8").replace("2024-04-01.test", "2024-04-02.test"), encoding="utf-8"
-    )
+    path.write_text(path.read_text(encoding="utf-8").replace("2024-04-01.test", "2024-04-02.test"), encoding="utf-8")
     with pytest.raises(IntegrityError, match=f"{CONTENT_FILE}: changed since it was written"):
         Bundle.load(folder)
 
@@ -148,9 +144,7 @@ def test_a_feature_that_differs_in_its_last_bit_is_found() -> None:
     row, column = np.argwhere((features.notna() & (features != 0)).to_numpy())[0]
     features.iloc[row, column] = np.nextafter(features.iloc[row, column], np.inf)
     with pytest.raises(IntegrityError, match=f"1 of {features.size} values .* first in replay-{row + 1:02d}"):
-        replay_module.check(
-            replace(bundle.replay, features=features), bundle.specs, bundle.target, bundle.models
-        )
+        replay_module.check(replace(bundle.replay, features=features), bundle.specs, bundle.target, bundle.models)
 
 
 def test_a_model_that_gives_no_number_is_refused() -> None:

@@ -1,4 +1,5 @@
-"""What cron calls: one moment has one set of predictions, whatever runs twice, arrives late or runs at the same time."""
+"""What cron calls: one moment has one set of predictions, whatever runs twice, arrives late or runs at the same
+time."""
 
 from __future__ import annotations
 
@@ -18,10 +19,10 @@ import configs
 from configs.errors import ConfigError, NotReady, StoreBusy, WrongArgument
 from features.target import Target, load_target
 from models.registry import champion
-from pipelines.daily import explain_athlete, moment, score_database, score_day
+from pipelines.daily import explain_athlete, moment, score_day
 from pipelines.data import Store, read_tables
 from pipelines.ingest import ingest
-from tests.squad import MONDAYS, NOW, Squad, strainwatch, write_csv
+from tests.squad import MONDAYS, NOW, Squad, stored, strainwatch, write_csv
 
 DAY = MONDAYS[0]
 
@@ -29,14 +30,6 @@ DAY = MONDAYS[0]
 @pytest.fixture(scope="module")
 def target() -> Target:
     return load_target()
-
-
-def stored(squad: Squad) -> tuple[pd.DataFrame, pd.DataFrame]:
-    database = score_database(squad.store)
-    try:
-        return database.predictions(), database.explanations()
-    finally:
-        database.close()
 
 
 def assert_same(before: tuple[pd.DataFrame, ...], after: tuple[pd.DataFrame, ...]) -> None:
@@ -68,9 +61,7 @@ def test_the_same_day_twice_leaves_one_set_and_says_so(own_squad: Squad) -> None
     assert not before[0].duplicated(["athlete_id", "horizon_days"]).any()
 
 
-def test_data_that_come_in_later_do_not_change_what_was_said_unless_replaced(
-    own_squad: Squad, tmp_path: Path
-) -> None:
+def test_data_that_come_in_later_do_not_change_what_was_said_unless_replaced(own_squad: Squad, tmp_path: Path) -> None:
     own_squad.score(DAY)
     before = stored(own_squad)
     athlete = hear_late(own_squad, tmp_path / "late")

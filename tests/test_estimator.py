@@ -71,8 +71,7 @@ def test_a_missing_setting_is_named() -> None:
 def test_the_same_data_give_the_same_model_text_whatever_the_number_of_threads() -> None:
     features, label, athletes = squad()
     bags = [
-        estimator.fit_bag(features, label, athletes, replace(SMALL, threads=threads), {})[0]
-        for threads in (1, 1, 2)
+        estimator.fit_bag(features, label, athletes, replace(SMALL, threads=threads), {})[0] for threads in (1, 1, 2)
     ]
     assert bags[0] == bags[1] == bags[2]
 

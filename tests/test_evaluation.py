@@ -88,9 +88,7 @@ def test_metrics_are_those_of_the_pooled_out_of_fold_rows(strong: tuple[World, E
         (athlete, onset)
         for athlete, onset in onsets[["athlete_id", "date"]].itertuples(index=False)
         if (
-            (rows["athlete_id"] == athlete)
-            & (rows["date"] <= onset)
-            & (rows["date"] > onset - pd.Timedelta(days=7))
+            (rows["athlete_id"] == athlete) & (rows["date"] <= onset) & (rows["date"] > onset - pd.Timedelta(days=7))
         ).any()
     }
     assert result.metric("auroc", 7).n_events == len(caught)
@@ -114,9 +112,7 @@ def test_what_lies_in_the_test_part_cannot_change_its_predictions() -> None:
     index, features, labels, onsets = world(athletes=12, days=150, daily_rate=0.004)
     first = evaluation.evaluate(index, features, labels, onsets, SETTINGS, {}, NAMES).out_of_fold
     last_cut = first["date"].max() - pd.Timedelta(days=20)
-    with_earlier_injury = onsets.loc[
-        onsets["date"] < last_cut, "athlete_id"
-    ]  # so that the folds stay the same
+    with_earlier_injury = onsets.loc[onsets["date"] < last_cut, "athlete_id"]  # so that the folds stay the same
     is_late = ((index["date"] > last_cut) & index["athlete_id"].isin(with_earlier_injury)).to_numpy()
     assert (labels["7"][is_late] == 1).any()
     other = labels.mask(pd.DataFrame(dict.fromkeys(labels, is_late)), 0.0)

@@ -106,9 +106,7 @@ def test_contributions_equal_shapley_values_counted_out_by_hand() -> None:
 
 
 def test_a_gap_between_explanation_and_score_is_refused() -> None:
-    with pytest.raises(
-        IntegrityError, match=r"explanations of the 7-day scores miss its score by 2e-06 log-odds"
-    ):
+    with pytest.raises(IntegrityError, match=r"explanations of the 7-day scores miss its score by 2e-06 log-odds"):
         explain.require_additive(np.array([0.0, 1.0]), np.array([0.0, 1.000002]), "the 7-day scores")
     with pytest.raises(IntegrityError):
         explain.require_additive(np.array([np.nan]), np.array([0.0]), "the 7-day scores")
@@ -134,9 +132,7 @@ def test_no_rows_give_no_contributions() -> None:
 
 
 def test_factors_are_signed_sums_of_their_features() -> None:
-    shares = pd.DataFrame(
-        {"load": [0.5, -0.2], "sprints": [-0.1, 0.3], "soreness": [0.0, 0.4]}, index=["A", "B"]
-    )
+    shares = pd.DataFrame({"load": [0.5, -0.2], "sprints": [-0.1, 0.3], "soreness": [0.0, 0.4]}, index=["A", "B"])
     factors = explain.by_factor(shares, SPECS)
     assert list(factors.columns) == ["overload", "discomfort"]
     assert factors.loc["A"].to_numpy() == pytest.approx([0.4, 0.0])

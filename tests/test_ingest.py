@@ -158,15 +158,12 @@ def test_a_mended_file_brings_in_what_was_refused(store: Store) -> None:
 @pytest.mark.parametrize(
     ("source", "path", "message"),
     [
-        ("catapult", "x", "no such source. Known: csv, soccermon, jovanovic, nordbord, whoop"),
         ("csv", "absent.csv", "no such file or folder"),
         ("csv", "players.csv", "Name the file after one of: athletes, sessions"),
         ("csv", ".", "holds no contract table"),
     ],
 )
-def test_a_wrong_name_is_answered_with_the_right_ones(
-    store: Store, source: str, path: str, message: str
-) -> None:
+def test_a_wrong_name_is_answered_with_the_right_ones(store: Store, source: str, path: str, message: str) -> None:
     folder = write(store.path.parent / "in", "players.csv", GOOD).parent
     with pytest.raises(FileRefused) as refused:
         ingest(store, source, folder / path, now=NOW)
@@ -177,8 +174,7 @@ def test_files_that_are_no_contract_tables_are_mentioned(store: Store) -> None:
     write(store.path.parent / "in", "diary.csv", "x\n1\n")
     path = write(store.path.parent / "in", "sessions.csv", GOOD)
     assert (
-        ingest(store, "csv", path.parent, now=NOW).notes[0]
-        == "diary.csv: not read, no contract table has this name."
+        ingest(store, "csv", path.parent, now=NOW).notes[0] == "diary.csv: not read, no contract table has this name."
     )
 
 
@@ -289,8 +285,7 @@ def left_forces(store: Store) -> list[tuple[float, str]]:
 def coverage(store: Store) -> list[tuple[str, str, str]]:
     rows = read_tables(store)["coverage"]
     return [
-        (f"{row.first_date:%m-%d}", f"{row.last_date:%m-%d}", f"{row.known_at:%m-%d %Hh}")
-        for row in rows.itertuples()
+        (f"{row.first_date:%m-%d}", f"{row.last_date:%m-%d}", f"{row.known_at:%m-%d %Hh}") for row in rows.itertuples()
     ]
 
 
@@ -403,8 +398,7 @@ def check_all_or_nothing(folder: Path, source: Path, end: Callable[[], int]) -> 
 
 def many(folder: Path) -> Path:
     rows = [
-        f"s{i},a{i % 20},2021-0{1 + i % 9}-1{i % 10},2021-10-01T06:00:00Z,training,60,{5000 + i}\n"
-        for i in range(2000)
+        f"s{i},a{i % 20},2021-0{1 + i % 9}-1{i % 10},2021-10-01T06:00:00Z,training,60,{5000 + i}\n" for i in range(2000)
     ]
     return write(folder, "sessions.csv", HEADER + "".join(rows))
 

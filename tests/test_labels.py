@@ -141,14 +141,18 @@ def test_silent_sources_and_leavers_are_named() -> None:
 
 
 def test_daily_reports_become_one_onset_dated_the_day_before_the_first() -> None:
-    tables = squad(injury_reports=reports(("02-10", "02-11", "thigh"), ("02-11", "02-12", "thigh"), ("02-20", "02-21", "thigh")))
+    tables = squad(
+        injury_reports=reports(("02-10", "02-11", "thigh"), ("02-11", "02-12", "thigh"), ("02-20", "02-21", "thigh"))
+    )
     assert onsets(tables, TARGET)["date"].tolist() == [day("02-09")]
     returns = tables["returns"]
     assert returns[returns["superseded_at"].isna()]["date"].tolist() == [day("03-05")]
 
 
 def test_a_report_after_the_gap_opens_a_new_episode_and_another_site_its_own() -> None:
-    tables = squad(injury_reports=reports(("02-01", "02-02", "thigh"), ("02-16", "02-17", "thigh"), ("02-16", "02-17", "knee")))
+    tables = squad(
+        injury_reports=reports(("02-01", "02-02", "thigh"), ("02-16", "02-17", "thigh"), ("02-16", "02-17", "knee"))
+    )
     assert tables["injuries"]["date"].tolist() == [day("01-31"), day("02-15"), day("02-15")]
     assert onsets(tables, TARGET)["date"].tolist() == [day("01-31"), day("02-15")]
 

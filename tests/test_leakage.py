@@ -1,4 +1,5 @@
-"""Nothing that was not known at a moment can change what is said of it: deleted, falsified, or counted again by hand."""
+"""Nothing that was not known at a moment can change what is said of it: deleted, falsified, or counted again by
+hand."""
 
 from __future__ import annotations
 
@@ -123,9 +124,7 @@ def test_falsifying_all_that_arrived_later_changes_no_byte_of_scores_and_explana
     assert_same_bytes(before, said(read_tables(store), as_of, bundle))
 
 
-def test_falsifying_what_was_known_does_change_the_scores(
-    squad: Squad, bundle: Bundle, tmp_path: Path
-) -> None:
+def test_falsifying_what_was_known_does_change_the_scores(squad: Squad, bundle: Bundle, tmp_path: Path) -> None:
     store = table_copy(squad, tmp_path)
     rewrite(store, with_later_rows_falsified(INSTANTS[0] - pd.Timedelta(days=14)))
     before, after = (
@@ -165,9 +164,7 @@ def test_the_shipped_window_specs_equal_an_independent_loop_on_a_simulated_squad
     for spec in specs:
         expected = np.array([oracle.value(row, world, spec) for row in index.itertuples()])
         filled += int((~np.isnan(expected)).sum())
-        np.testing.assert_allclose(
-            built[spec.name], expected, rtol=1e-9, atol=1e-12, err_msg=str(spec), equal_nan=True
-        )
+        np.testing.assert_allclose(built[spec.name], expected, rtol=1e-9, atol=1e-12, err_msg=str(spec), equal_nan=True)
     assert filled > 0.5 * len(specs) * len(index)
 
 

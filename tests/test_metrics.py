@@ -65,9 +65,7 @@ def test_brier_and_scaled_brier_equal_their_definitions_in_every_resample() -> N
         y, p = repeated(rows, resample, chance)
         assert metrics.brier(rows, chance)[resample] == pytest.approx(brier_score_loss(y, p))
         worst = brier_score_loss(y, np.full(len(y), y.mean()))
-        assert metrics.scaled_brier(rows, chance)[resample] == pytest.approx(
-            1 - brier_score_loss(y, p) / worst
-        )
+        assert metrics.scaled_brier(rows, chance)[resample] == pytest.approx(1 - brier_score_loss(y, p) / worst)
 
 
 @pytest.mark.parametrize("step", [0.0, 0.02])
@@ -133,9 +131,7 @@ def test_the_interval_of_a_difference_is_paired() -> None:
     first, second = metrics.auroc(rows, chance), metrics.auroc(rows, chance**3)
     same = metrics.summarise("auroc", first - second, rows)
     assert (same.value, same.lower, same.upper) == pytest.approx((0, 0, 0), abs=1e-12)
-    assert (
-        metrics.summarise("auroc", first, rows).upper > metrics.summarise("auroc", first, rows).lower + 0.02
-    )
+    assert metrics.summarise("auroc", first, rows).upper > metrics.summarise("auroc", first, rows).lower + 0.02
 
 
 def test_events_in_one_athlete_alone_leave_an_estimate_without_an_interval_and_say_why() -> None:

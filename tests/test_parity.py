@@ -64,10 +64,7 @@ def test_the_order_of_rows_in_the_tables_changes_no_bit(prepared: dict[str, pd.D
     """Of rows that arrived for the same athlete and day at the same instant any order would do; these have none."""
     specs = load_specs()
     index = moments(prepared["athletes"]["athlete_id"], 24)
-    keys = {
-        name: [c for c in ("athlete_id", "date", "known_at") if c in table]
-        for name, table in prepared.items()
-    }
+    keys = {name: [c for c in ("athlete_id", "date", "known_at") if c in table] for name, table in prepared.items()}
     mixed = {
         name: table if table.duplicated(keys[name]).any() else table.sample(frac=1, random_state=1)
         for name, table in prepared.items()
@@ -94,17 +91,13 @@ def test_features_that_training_saw_are_those_that_scoring_builds(
     assert dict(zip(names, fingerprints, strict=True)) == stored[list(names)].to_dict()
 
 
-def test_the_champion_uses_the_specs_and_the_features_of_its_training(
-    squad: Squad, training: TrainingSet
-) -> None:
+def test_the_champion_uses_the_specs_and_the_features_of_its_training(squad: Squad, training: TrainingSet) -> None:
     bundle, _ = champion(squad.path)
     assert bundle.specs == training.specs
     assert [model.bag.feature_names for model in bundle.models] == [tuple(training.model_features)] * 3
 
 
-def test_a_saved_and_loaded_bundle_predicts_the_same_bits(
-    squad: Squad, training: TrainingSet, tmp_path: Path
-) -> None:
+def test_a_saved_and_loaded_bundle_predicts_the_same_bits(squad: Squad, training: TrainingSet, tmp_path: Path) -> None:
     bundle, _ = champion(squad.path)
     bundle.save(tmp_path / "bundle")
     again = Bundle.load(tmp_path / "bundle")

@@ -177,9 +177,7 @@ def test_every_command_shown_exists_with_its_options(path: Path) -> None:
     for command, rest in re.findall(r"^ +.*?\bstrainwatch ([a-z]+)\b(.*)$", path.read_text("utf-8"), re.M):
         known = commands.commands()[command]
         options = {
-            option
-            for name, info, _ in commands.parameters(known)
-            for option in commands.option_names(name, info)
+            option for name, info, _ in commands.parameters(known) for option in commands.option_names(name, info)
         }
         assert set(re.findall(r"--[a-z-]+", rest)) <= options, f"{path.name}: strainwatch {command}{rest}"
 

@@ -89,9 +89,7 @@ def own(store: Path, tmp_path: Path) -> Path:
 
 
 def test_metrics_with_intervals_become_three_and_what_cannot_be_estimated_is_named() -> None:
-    flat, missing = registry._flat_metrics(
-        {"auroc_7d": (0.6, NAN, 0.7), "brier": 0.02, "slope (7 d)": math.inf}
-    )
+    flat, missing = registry._flat_metrics({"auroc_7d": (0.6, NAN, 0.7), "brier": 0.02, "slope (7 d)": math.inf})
     assert flat == {"auroc_7d": 0.6, "auroc_7d_upper": 0.7, "brier": 0.02}
     assert missing == ["auroc_7d_lower", "slope _7 d_"]
 
@@ -148,9 +146,7 @@ def test_a_run_holds_figures_and_tables_as_files(store: Path) -> None:
     folder = store / "mlflow" / "artifacts" / run / "artifacts"
     assert json.loads((folder / "metrics.json").read_text())["auroc_7d"] == [0.6, 0.5, None]
     assert (folder / "figures" / "factor_importance.png").read_bytes()[:4] == b"\x89PNG"
-    assert (
-        folder / "tables" / "feature_importance.csv"
-    ).read_text() == "feature,mean_absolute\nload_7d,0.25\n"
+    assert (folder / "tables" / "feature_importance.csv").read_text() == "feature,mean_absolute\nload_7d,0.25\n"
     assert json.loads((folder / "tables" / "feature_importance.json").read_text())[0]["feature"] == "load_7d"
 
 
@@ -209,9 +205,7 @@ def test_a_moved_store_keeps_its_champion_and_takes_new_trainings_where_it_is_no
     assert registry.champion(moved)[1] == 3
     here = (moved / "mlflow" / "artifacts").as_uri()
     for table, column in registry._LOCATIONS:
-        found = [
-            value for (value,) in rows(moved, f"SELECT {column} FROM {table}") if value.startswith("file:")
-        ]
+        found = [value for (value,) in rows(moved, f"SELECT {column} FROM {table}") if value.startswith("file:")]
         assert all(value.startswith(here) for value in found), (table, column)
 
 
@@ -224,9 +218,7 @@ def test_a_training_in_a_copy_leaves_the_original_as_it_was(store: Path, own: Pa
 
 
 @pytest.mark.slow
-def test_nothing_of_one_store_is_left_behind_for_the_next(
-    store: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_nothing_of_one_store_is_left_behind_for_the_next(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     before = tempfile.gettempdir()
     registry.champion(store)
@@ -333,9 +325,7 @@ def server(store: Path) -> Iterator[str]:
 
 
 def answer(address: str, content: Any, patience_s: float = 180) -> Any:
-    request = urllib.request.Request(
-        address, json.dumps(content).encode(), {"Content-Type": "application/json"}
-    )
+    request = urllib.request.Request(address, json.dumps(content).encode(), {"Content-Type": "application/json"})
     until = time.monotonic() + patience_s
     while True:
         try:

@@ -1,4 +1,5 @@
-"""What a score consists of: it adds up from SQL alone, horizons and intervals are in order, and silence has a reason."""
+"""What a score consists of: it adds up from SQL alone, horizons and intervals are in order, and silence has a
+reason."""
 
 from __future__ import annotations
 
@@ -19,7 +20,6 @@ from features.row_facts import prepare
 from features.windows import known_by
 from models.bundle import Bundle
 from models.registry import champion
-from pipelines.daily import score_database
 from pipelines.data import read_tables
 from serving.report.settings import load_report_settings
 from serving.score import Scores, score
@@ -121,9 +121,7 @@ def test_one_of_whom_too_little_is_measured_is_not_scored_and_told_how_much_is_m
     shares = scores.predictions.drop_duplicates("athlete_id").set_index("athlete_id")
     shares = shares.loc[~shares["abstained"], "share_missing"]
     limit = float(shares.sort_values().iloc[-2])
-    strict = dataclasses.replace(
-        bundle, target=dataclasses.replace(bundle.target, abstain_share_missing=limit)
-    )
+    strict = dataclasses.replace(bundle, target=dataclasses.replace(bundle.target, abstain_share_missing=limit))
     found = score(read_tables(squad.store), AS_OF, strict, load_report_settings(), MADE_AT).predictions
     worst = str(shares.idxmax())
     assert shares[worst] > limit
@@ -161,9 +159,7 @@ def test_an_own_usual_value_is_the_median_of_the_same_weekday_of_26_weeks_as_kno
     prepared = prepare(read_tables(squad.store), bundle.target)
     rows = scores.explanations[scores.explanations["own_usual_value"].notna()]
     athlete = str(rows["athlete_id"].iloc[0])
-    shown = (
-        rows[rows["athlete_id"] == athlete].drop_duplicates("feature").set_index("feature")["own_usual_value"]
-    )
+    shown = rows[rows["athlete_id"] == athlete].drop_duplicates("feature").set_index("feature")["own_usual_value"]
     values = []
     for week in range(1, 27):
         then = AS_OF - pd.Timedelta(days=7 * week)
@@ -176,9 +172,7 @@ def test_an_own_usual_value_is_the_median_of_the_same_weekday_of_26_weeks_as_kno
 
 
 def test_before_anyone_was_known_there_is_nobody_to_score(squad: Squad, bundle: Bundle) -> None:
-    with pytest.raises(
-        NotReady, match=r"No athlete was known on 2019-01-07 07:00 UTC\. Ingest athletes first"
-    ):
+    with pytest.raises(NotReady, match=r"No athlete was known on 2019-01-07 07:00 UTC\. Ingest athletes first"):
         early = pd.Timestamp("2019-01-07 07:00", tz="UTC")
         score(read_tables(squad.store), early, bundle, load_report_settings(), MADE_AT)
 
@@ -205,9 +199,7 @@ def test_what_is_saved_is_read_back_unchanged(database: ScoreStore, scores: Scor
             assert ((left[name] == right[name]) | both_missing).all(), name
 
 
-def test_predictions_and_explanations_land_together_or_not_at_all(
-    database: ScoreStore, scores: Scores
-) -> None:
+def test_predictions_and_explanations_land_together_or_not_at_all(database: ScoreStore, scores: Scores) -> None:
     """A row that comes twice fails when all predictions and most explanations are written."""
     twice = pd.concat([scores.explanations, scores.explanations.tail(1)])
     with pytest.raises(DuplicateKey):
@@ -219,9 +211,7 @@ def test_a_save_that_fails_keeps_what_was_there(database: ScoreStore, scores: Sc
     database.save(scores.predictions, scores.explanations)
     before = database.predictions(), database.explanations()
     with pytest.raises(DuplicateKey):
-        database.save(
-            scores.predictions.assign(probability=0.5), pd.concat([scores.explanations, scores.explanations])
-        )
+        database.save(scores.predictions.assign(probability=0.5), pd.concat([scores.explanations, scores.explanations]))
     pd.testing.assert_frame_equal(database.predictions(), before[0], check_exact=True)
     pd.testing.assert_frame_equal(database.explanations(), before[1], check_exact=True)
 

@@ -87,9 +87,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_does_not(tmp_path: 
         written[name] = file_bytes(tmp_path / name)
     assert written["first"] == written["again"]
     assert written["first"]["sealed/truth.parquet"] != written["other"]["sealed/truth.parquet"]
-    assert (
-        written["first"]["exports/contract/sessions.csv"] != written["other"]["exports/contract/sessions.csv"]
-    )
+    assert written["first"]["exports/contract/sessions.csv"] != written["other"]["exports/contract/sessions.csv"]
 
 
 def test_the_data_run_from_the_start_of_the_season_to_the_last_day() -> None:
@@ -249,9 +247,7 @@ def test_fatigue_and_soreness_follow_load_within_days() -> None:
     world = squad()
     load = newest("sessions", world).groupby(["athlete_id", "date"])["load_au"].sum()
     forms = world.tables["wellness"].set_index(["athlete_id", "date"])
-    yesterday = (
-        load.rename(lambda day: day + pd.Timedelta(days=1), level="date").reindex(forms.index).fillna(0)
-    )
+    yesterday = load.rename(lambda day: day + pd.Timedelta(days=1), level="date").reindex(forms.index).fillna(0)
     heavy = yesterday > 500
     assert forms.loc[heavy, "fatigue"].mean() > forms.loc[~heavy, "fatigue"].mean() + 0.5
     assert forms.loc[heavy, "soreness"].mean() > forms.loc[~heavy, "soreness"].mean() + 0.2

@@ -95,9 +95,7 @@ def test_wide_unicode_with_its_mark_is_read_and_mentioned(tmp_path: Path, encodi
         (b"x,x\n1,2\n", "column x appears twice"),
     ],
 )
-def test_a_file_that_is_no_table_is_refused_by_name_and_reason(
-    tmp_path: Path, content: bytes, message: str
-) -> None:
+def test_a_file_that_is_no_table_is_refused_by_name_and_reason(tmp_path: Path, content: bytes, message: str) -> None:
     path = tmp_path / "sessions.csv"
     path.write_bytes(content)
     with pytest.raises(FileRefused) as refused:
@@ -192,9 +190,7 @@ def test_soccermon_counts_a_player_from_first_to_last_report_and_zero_load_as_re
     ]
     assert "1 days of load outside a player's first to last wellness report left out." in export.notes
     spans = export.tables["coverage"].query("table == 'sessions'")
-    assert cells(
-        spans.astype({"first_date": "str", "last_date": "str"}), "athlete_id", "first_date", "last_date"
-    ) == [
+    assert cells(spans.astype({"first_date": "str", "last_date": "str"}), "athlete_id", "first_date", "last_date") == [
         ("TeamA-11111111", "2020-03-02", "2020-03-03"),
         ("TeamB-22222222", "2020-03-03", "2020-03-05"),
     ]
@@ -212,9 +208,7 @@ def test_soccermon_reports_become_sites_repeats_collapse_and_broken_ones_are_ref
         ("thigh", "right", "minor", "injury.csv:2"),
         ("knee", "left", "major", "injury.csv:2"),
     ]
-    assert [(refusal.table, refusal.line) for refusal in export.refused] == [
-        ("injury_reports", "injury.csv:4")
-    ]
+    assert [(refusal.table, refusal.line) for refusal in export.refused] == [("injury_reports", "injury.csv:4")]
 
 
 def test_soccermon_text_in_a_number_is_left_for_validation_to_name(tmp_path: Path) -> None:
@@ -320,9 +314,7 @@ def test_jovanovic_real_sample_has_the_counted_rows(tmp_path: Path) -> None:
 def test_jovanovic_names_the_columns_found_and_expected(tmp_path: Path) -> None:
     path = tmp_path / "sample.csv"
     path.write_text(JOVANOVIC.replace("LoadMetric02", "Load2"))
-    with pytest.raises(
-        FileRefused, match=r"(?s)no column LoadMetric02.*Found: .*Load2.*Expected: .*configs/sources"
-    ):
+    with pytest.raises(FileRefused, match=r"(?s)no column LoadMetric02.*Found: .*Load2.*Expected: .*configs/sources"):
         read("jovanovic", path)
 
 
@@ -343,9 +335,7 @@ def nordbord(folder: Path, *rows: str) -> Path:
 
 
 def test_nordbord_row_becomes_a_test_of_either_limb(tmp_path: Path) -> None:
-    path = nordbord(
-        tmp_path, "ath-1,05/10/2021,3,3,310,345.5,10.1,110,120", "ath-1,05/10/2021,3,3,320,350,10.1,,"
-    )
+    path = nordbord(tmp_path, "ath-1,05/10/2021,3,3,310,345.5,10.1,110,120", "ath-1,05/10/2021,3,3,320,350,10.1,,")
     tests = read("nordbord", path, known_athletes=frozenset({"ath-1"})).tables["strength_tests"]
     told = tests.astype({"date": "str"}).fillna({"peak_torque_n_m": "-"})
     assert cells(told, "test_id", "date", "limb", "peak_force_n", "peak_torque_n_m", LINE) == [
@@ -401,9 +391,7 @@ def whoop(folder: Path, *rows: str) -> Path:
 
 
 def test_whoop_night_is_dated_by_waking_up_and_not_known_before(tmp_path: Path) -> None:
-    path = whoop(
-        tmp_path, "UTC-05:00,2024-11-21 09:07:55,330,92,56,63", "UTC+11:00,2024-11-22 06:30:00,450,90,55,60"
-    )
+    path = whoop(tmp_path, "UTC-05:00,2024-11-21 09:07:55,330,92,56,63", "UTC+11:00,2024-11-22 06:30:00,450,90,55,60")
     nights = read("whoop", path, athlete="ath-1").tables["wearable_days"]
     assert cells(nights.astype({"date": "str", "not_before": "str"}), "date", "sleep_h", "not_before") == [
         ("2024-11-21", 5.5, "2024-11-21 14:07:55+00:00"),

@@ -40,9 +40,7 @@ DERIVED = {
 def entry(name: str, base: dict[str, str], **changes: str | None) -> str:
     """One table of features.toml; None leaves a key out."""
     content = {**base, **changes}
-    return "\n".join(
-        [f"[{name}]", *(f"{key} = {value}" for key, value in content.items() if value is not None), ""]
-    )
+    return "\n".join([f"[{name}]", *(f"{key} = {value}" for key, value in content.items() if value is not None), ""])
 
 
 def problems(folder: Path, *entries: str) -> list[str]:
@@ -207,9 +205,7 @@ def test_a_folder_without_features_uses_the_shipped_ones(tmp_path: Path) -> None
 
 def test_a_users_own_file_replaces_the_shipped_one(tmp_path: Path) -> None:
     (tmp_path / "features.toml").write_text(
-        entry("a", WINDOW, where='{ kind = "match" }')
-        + entry("b", WINDOW)
-        + entry("c", DERIVED, inputs='["a", "b"]')
+        entry("a", WINDOW, where='{ kind = "match" }') + entry("b", WINDOW) + entry("c", DERIVED, inputs='["a", "b"]')
     )
     a, _, c = load_specs(tmp_path)
     assert isinstance(a, WindowSpec) and isinstance(c, DerivedSpec)

@@ -16,9 +16,7 @@ SETTINGS = replace(estimator.load_settings(), athlete_folds=4, time_blocks=2, re
 
 def squad(athletes: int, days: int) -> pd.DataFrame:
     dates = pd.Timestamp("2021-01-04") + pd.to_timedelta(np.tile(np.arange(days), athletes), unit="D")
-    return pd.DataFrame(
-        {"athlete_id": np.repeat([f"A{i:02d}" for i in range(athletes)], days), "date": dates}
-    )
+    return pd.DataFrame({"athlete_id": np.repeat([f"A{i:02d}" for i in range(athletes)], days), "date": dates})
 
 
 def injured(index: pd.DataFrame, who: list[str], every_days: int) -> np.ndarray:
@@ -129,9 +127,8 @@ def test_too_little_data_is_refused_with_everything_that_is_short() -> None:
     index = squad(3, 30)
     with pytest.raises(NotReady) as error:
         splits.folds(index, 28, SETTINGS, injured(index, ["A00"], 20))
-    assert (
-        "found 3 athletes (at least 4), 30 days (at least 58), 1 athletes with an injury (at least 2)"
-        in str(error.value)
+    assert "found 3 athletes (at least 4), 30 days (at least 58), 1 athletes with an injury (at least 2)" in str(
+        error.value
     )
 
 

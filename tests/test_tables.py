@@ -45,9 +45,7 @@ def test_the_day_of_a_row_is_its_date_or_its_first_date() -> None:
 def test_empty_tables_have_every_column_in_its_type() -> None:
     sessions = empty_tables()["sessions"]
     assert list(sessions.columns) == [*TABLES["sessions"].names, SUPERSEDED_AT]
-    assert {
-        name: str(sessions[name].dtype) for name in ("session_id", "date", "known_at", "rpe", SUPERSEDED_AT)
-    } == {
+    assert {name: str(sessions[name].dtype) for name in ("session_id", "date", "known_at", "rpe", SUPERSEDED_AT)} == {
         "session_id": "str",
         "date": "datetime64[us]",
         "known_at": "datetime64[us, UTC]",

@@ -194,8 +194,7 @@ def test_a_wrong_choice_lists_the_valid_ones() -> None:
 
 def test_all_problems_of_a_file_are_told_at_once() -> None:
     result = with_row(
-        "s4 a 2022-10-04 2021-10-05T06:00:00Z training 60 6000\n"
-        "s5 a 2021-10-04 2021-10-05T06:00:00Z friendly x 6000\n"
+        "s4 a 2022-10-04 2021-10-05T06:00:00Z training 60 6000\ns5 a 2021-10-04 2021-10-05T06:00:00Z friendly x 6000\n"
     )
     assert sorted(problem.column for problem in result.problems) == [
         "date",

@@ -34,9 +34,7 @@ def variants() -> list[WindowSpec]:
     for aggregate in ("mean", "spread", "covered_share_pct", "longest_run_days", "last"):
         specs.append(dataclasses.replace(wellness, aggregate=aggregate, window_days=14))
     specs.append(
-        dataclasses.replace(
-            wellness, aggregate="longest_run_days", at_least=6.0, empty=0.0, min_covered_share=0.3
-        )
+        dataclasses.replace(wellness, aggregate="longest_run_days", at_least=6.0, empty=0.0, min_covered_share=0.3)
     )
     nordic = dataclasses.replace(BASE, table="strength_tests", column="peak_force_n", window_days=60)
     for aggregate in ("last", "max", "days_since"):
@@ -84,7 +82,17 @@ def test_a_missing_value_always_has_a_reason_and_a_present_one_a_date() -> None:
     built = build_features(moments(tables, 32), tables, variants())
     missing = built.values.isna()
     assert (built.reasons.notna() == missing).all(axis=None)
-    dated = [
-        spec.name for spec in variants() if spec.empty is None and spec.aggregate in ("mean", "last", "max")
-    ]
+    dated = [spec.name for spec in variants() if spec.empty is None and spec.aggregate in ("mean", "last", "max")]
     assert (built.value_dates[dated].notna() == ~missing[dated]).all(axis=None)
+
+
+def test_an_exponential_average_ends_with_the_source_it_lives_on() -> None:
+    tables = random_world(41)
+    last = tables["coverage"]["last_date"].max()
+    day = last + pd.Timedelta(days=40)
+    index = pd.DataFrame({"athlete_id": ["A0"], "date": [day], "as_of": [day.tz_localize("UTC")]})
+    index = index.astype({"athlete_id": "str", "date": "datetime64[us]", "as_of": "datetime64[us, UTC]"})
+    average = dataclasses.replace(BASE, aggregate="exponential", window_days=28)
+    built = build_features(index, tables, [average])
+    assert built.values["x"].isna().all()
+    assert built.reasons["x"].tolist() == ["no source in use on enough days of the window"]

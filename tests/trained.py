@@ -61,6 +61,4 @@ def _labels(index: pd.DataFrame) -> pd.DataFrame:
     """Every second athlete is injured on one day; a longer horizon foresees it from further off."""
     day = (index["date"] - START).dt.days
     even = index["athlete_id"].str[-1].isin(list("024"))
-    return pd.DataFrame(
-        {horizon: (even & day.between(80 - int(horizon), 80)).astype(float) for horizon in HORIZONS}
-    )
+    return pd.DataFrame({horizon: (even & day.between(80 - int(horizon), 80)).astype(float) for horizon in HORIZONS})

@@ -1,4 +1,5 @@
-"""Small random worlds of contract tables: late rows, corrections, gaps, several sessions a day, people who come and go."""
+"""Small random worlds of contract tables: late rows, corrections, gaps, several sessions a day, people who come and
+go."""
 
 from __future__ import annotations
 
@@ -32,9 +33,7 @@ def random_world(seed: int, athletes: int = 4) -> dict[str, pd.DataFrame]:
 
 def _table(rows: list[dict[str, object]], name: str) -> pd.DataFrame:
     return as_contract(
-        pd.DataFrame(rows).reindex(
-            columns=list(dict.fromkeys([*(key for row in rows for key in row), SUPERSEDED_AT]))
-        ),
+        pd.DataFrame(rows).reindex(columns=list(dict.fromkeys([*(key for row in rows for key in row), SUPERSEDED_AT]))),
         name,
     )
 
@@ -74,9 +73,7 @@ def _sessions(spans: dict[str, tuple[int, int]], draw: np.random.Generator) -> l
                     "date": START + pd.Timedelta(days=day),
                     "known_at": instant(day + draw.choice([0.8, 1.2, draw.uniform(1, 12)])),
                     "kind": str(draw.choice(["training", "match"])),
-                    "load_au": float(
-                        draw.choice([0, 0, draw.integers(50, 900), np.nan], p=[0.3, 0.1, 0.55, 0.05])
-                    ),
+                    "load_au": float(draw.choice([0, 0, draw.integers(50, 900), np.nan], p=[0.3, 0.1, 0.55, 0.05])),
                     "max_speed_m_s": float(draw.uniform(5, 9)),
                 }
                 rows.append(row)
@@ -85,9 +82,7 @@ def _sessions(spans: dict[str, tuple[int, int]], draw: np.random.Generator) -> l
     return rows
 
 
-def _correct(
-    rows: list[dict[str, object]], row: dict[str, object], day: int, draw: np.random.Generator
-) -> None:
+def _correct(rows: list[dict[str, object]], row: dict[str, object], day: int, draw: np.random.Generator) -> None:
     """A later version of the row, which supersedes it."""
     later = instant(day + 12 + draw.uniform(0, 20))
     rows[-1] = {**row, "superseded_at": later}
@@ -133,12 +128,8 @@ def moments(tables: dict[str, pd.DataFrame], seed: int, count: int = 60) -> pd.D
     day = draw.integers(-3, DAYS + 10, count)
     return pd.DataFrame(
         {
-            "athlete_id": pd.Series(
-                draw.choice([*tables["athletes"]["athlete_id"], "nobody"], count), dtype="str"
-            ),
+            "athlete_id": pd.Series(draw.choice([*tables["athletes"]["athlete_id"], "nobody"], count), dtype="str"),
             "date": pd.Series(START + pd.to_timedelta(day, unit="D")).astype("datetime64[us]"),
-            "as_of": pd.Series([instant(d + draw.choice([0.29, 0.9])) for d in day]).astype(
-                "datetime64[us, UTC]"
-            ),
+            "as_of": pd.Series([instant(d + draw.choice([0.29, 0.9])) for d in day]).astype("datetime64[us, UTC]"),
         }
     )

@@ -71,10 +71,7 @@ def features_page() -> str:
         f"{len(specs)} features of {len(factors)} factors: {used} that the model may use, "
         f"{len(specs) - used} that serve as inputs or for comparison. {held} have their direction held."
     )
-    rows = [
-        _factor_counts(factor, [spec for spec in specs if spec.factor == key])
-        for key, factor in factors.items()
-    ]
+    rows = [_factor_counts(factor, [spec for spec in specs if spec.factor == key]) for key, factor in factors.items()]
     return page(
         "Features",
         _FEATURES_INTRO,

@@ -77,9 +77,7 @@ def team_plan(days: Dates, squad: Squad, settings: Calendar, rng: np.random.Gene
 
 def stack(plans: list[Plan]) -> Plan:
     """The plans of all teams, one row each."""
-    return Plan(
-        *(np.concatenate([getattr(plan, name) for plan in plans]) for name in Plan.__dataclass_fields__)
-    )
+    return Plan(*(np.concatenate([getattr(plan, name) for plan in plans]) for name in Plan.__dataclass_fields__))
 
 
 def _month_day(days: Dates) -> npt.NDArray[np.str_]:

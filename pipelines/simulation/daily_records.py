@@ -59,9 +59,7 @@ def _effort(life: Life, day: Ints, athlete: Ints, rng: np.random.Generator) -> d
     }
 
 
-def _tracking(
-    life: Life, day: Ints, athlete: Ints, settings: Settings, rng: np.random.Generator
-) -> dict[str, Floats]:
+def _tracking(life: Life, day: Ints, athlete: Ints, settings: Settings, rng: np.random.Generator) -> dict[str, Floats]:
     """Satellite and accelerometer columns; all of them missing where the device failed."""
     done = {name: values[day, athlete] for name, values in life.sessions.items()}
     failed = rng.random(len(day)) < settings.recording.device_failure_share
@@ -72,31 +70,23 @@ def _tracking(
     return {
         "distance_m": rounded(np.maximum(done["distance_m"] * error[0], fast), 0, failed),
         "high_speed_distance_m": rounded(fast, 0, failed),
-        "high_speed_threshold_m_s": rounded(
-            np.full(len(day), settings.load.high_speed_threshold_m_s), 2, failed
-        ),
+        "high_speed_threshold_m_s": rounded(np.full(len(day), settings.load.high_speed_threshold_m_s), 2, failed),
         "sprint_distance_m": rounded(done["sprint_m"] * error[2], 0, failed),
         "sprint_threshold_m_s": rounded(np.full(len(day), settings.load.sprint_threshold_m_s), 2, failed),
         "sprint_count": rounded(rng.poisson(done["sprint_m"] / 18).astype(np.float64), 0, failed),
-        "max_speed_m_s": rounded(
-            np.clip(top * (1 + 0.01 * rng.standard_normal(len(day))), 0, 11.5), 2, failed
-        ),
+        "max_speed_m_s": rounded(np.clip(top * (1 + 0.01 * rng.standard_normal(len(day))), 0, 11.5), 2, failed),
         "acceleration_count": rounded(rng.poisson(efforts).astype(np.float64), 0, failed),
         "deceleration_count": rounded(rng.poisson(0.9 * efforts).astype(np.float64), 0, failed),
         "player_load_au": rounded(0.095 * done["distance_m"] * error[3], 1, failed),
     }
 
 
-def _with_corrections(
-    columns: dict[str, Any], settings: Settings, rng: np.random.Generator
-) -> dict[str, Any]:
+def _with_corrections(columns: dict[str, Any], settings: Settings, rng: np.random.Generator) -> dict[str, Any]:
     measured = columns["distance_m"] > 0
     wrong = measured & (rng.random(len(measured)) < settings.recording.correction_share)
     later = delayed(columns["known_at"][wrong], 1.0, 3, rng)
     corrected = {name: values[wrong] for name, values in columns.items()} | {"known_at": later}
-    first = columns | {
-        name: np.where(wrong, np.round(1.2 * columns[name]), columns[name]) for name in DISTANCES
-    }
+    first = columns | {name: np.where(wrong, np.round(1.2 * columns[name]), columns[name]) for name in DISTANCES}
     return {name: np.concatenate([first[name], corrected[name]]) for name in columns}
 
 
@@ -130,9 +120,7 @@ def _filled_in(life: Life, settings: Settings, rng: np.random.Generator) -> Flag
     return filled
 
 
-def _scores(
-    life: Life, day: Ints, athlete: Ints, settings: Settings, rng: np.random.Generator
-) -> dict[str, Floats]:
+def _scores(life: Life, day: Ints, athlete: Ints, settings: Settings, rng: np.random.Generator) -> dict[str, Floats]:
     """Scores 0-10: latent state, the athlete's own way of answering, and noise."""
     true = {name: values[day, athlete] for name, values in life.mornings.items()}
     weary = (true["fatigue"] - settings.response.fatigue_mean) / settings.response.fatigue_sd
@@ -161,9 +149,7 @@ def interventions_table(life: Life, settings: Settings, rng: np.random.Generator
     row, day, athlete = np.nonzero(doses)
     kind = kinds[row]
     columns = {
-        "intervention_id": np.char.add(
-            np.char.add(keys(life.people, athlete, life.days[day], "P"), "-"), kind
-        ),
+        "intervention_id": np.char.add(np.char.add(keys(life.people, athlete, life.days[day], "P"), "-"), kind),
         "athlete_id": names(life.people, athlete),
         "date": life.days[day],
         "known_at": delayed(at(life.days[day], EVENING, rng), settings.recording.late_upload_share, 3, rng),

@@ -98,9 +98,7 @@ def _as_text(rows: pd.DataFrame, table: str) -> pd.DataFrame:
     for column in TABLES[table].columns:
         values = rows[column.name]
         if column.kind in ("date", "time"):
-            shown[column.name] = _iso(
-                values, "D" if column.kind == "date" else "s", "Z" * (column.kind == "time")
-            )
+            shown[column.name] = _iso(values, "D" if column.kind == "date" else "s", "Z" * (column.kind == "time"))
         elif column.kind == "flag":
             shown[column.name] = values.map({True: "true", False: "false"}).to_numpy(dtype=object)
         elif column.kind == "number" and (values.dropna() % 1 == 0).all():
@@ -152,9 +150,7 @@ def _write_whoop(cycles: pd.DataFrame, utc_offset_h: int, folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     shown = _whoop_rows(cycles, utc_offset_h)
     athlete = cycles["athlete_id"].to_numpy(dtype=object)
-    starts = (
-        np.flatnonzero(np.r_[True, athlete[1:] != athlete[:-1]]) if len(athlete) else np.array([], dtype=int)
-    )
+    starts = np.flatnonzero(np.r_[True, athlete[1:] != athlete[:-1]]) if len(athlete) else np.array([], dtype=int)
     for first, end in zip(starts, [*starts[1:], len(athlete)], strict=True):
         own = folder / str(athlete[first])
         own.mkdir(exist_ok=True)
@@ -180,9 +176,7 @@ def _whoop_rows(cycles: pd.DataFrame, utc_offset_h: int) -> list[str]:
     for name in sorted(set(WHOOP_COLUMNS.values()) - set(columns)):
         text = np.char.mod(DECIMALS.get(name, "%d"), numbers[name].to_numpy())
         columns[name] = np.where(newest, "", text) if name in UNTIL_NEXT_SLEEP else text
-    return [
-        ",".join(cells) for cells in zip(*(columns[name] for name in WHOOP_COLUMNS.values()), strict=True)
-    ]
+    return [",".join(cells) for cells in zip(*(columns[name] for name in WHOOP_COLUMNS.values()), strict=True)]
 
 
 def _local(times: pd.Series) -> Text:

@@ -114,26 +114,16 @@ TERMS: Mapping[str, Term] = {
     "chronic_loading": _chronic_loading,
     "neuromuscular_fatigue": lambda state, people, day, how: how.effects.fatigue_per_sd * _weary(state, how),
     "gluteal_activation": lambda state, people, day, how: -how.effects.gluteal_per_sd * state.gluteal,
-    "eccentric_control": lambda state, people, day, how: (
-        how.effects.eccentric_weak * _weakness(state, how.effects)
-    ),
+    "eccentric_control": lambda state, people, day, how: how.effects.eccentric_weak * _weakness(state, how.effects),
     "strength_imbalance": _strength_imbalance,
-    "laxity": lambda state, people, day, how: np.where(
-        people.beighton >= 4, how.effects.laxity_beighton_4, 0.0
-    ),
+    "laxity": lambda state, people, day, how: np.where(people.beighton >= 4, how.effects.laxity_beighton_4, 0.0),
     "rigidity": lambda state, people, day, how: how.effects.rigidity_per_sd * state.rigidity,
     "kinetic_chain": lambda state, people, day, how: (
         how.effects.kinetic_chain_per_point * how.population.s_mas_sd * state.kinetic_chain
     ),
-    "neural_sensitisation": lambda state, people, day, how: (
-        how.effects.sensitised_per_unit * state.sensitised
-    ),
-    "discomfort": lambda state, people, day, how: (
-        how.effects.discomfort_per_point * np.minimum(state.discomfort, 6)
-    ),
-    "psychological_stress": lambda state, people, day, how: (
-        how.effects.stress_per_sd * np.clip(state.stress, -2.5, 4)
-    ),
+    "neural_sensitisation": lambda state, people, day, how: how.effects.sensitised_per_unit * state.sensitised,
+    "discomfort": lambda state, people, day, how: how.effects.discomfort_per_point * np.minimum(state.discomfort, 6),
+    "psychological_stress": lambda state, people, day, how: how.effects.stress_per_sd * np.clip(state.stress, -2.5, 4),
     "recovery": _recovery,
     "injury_history": _injury_history,
     "context": _context,

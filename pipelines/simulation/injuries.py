@@ -92,9 +92,7 @@ def after_injury(state: State, day: int, onsets: Onsets, settings: Settings) -> 
 
 def gather(onsets: Sequence[Onsets]) -> Onsets:
     """All onsets in one, in order of day and athlete."""
-    return Onsets(
-        *(np.concatenate([getattr(each, name) for each in onsets]) for name in Onsets.__dataclass_fields__)
-    )
+    return Onsets(*(np.concatenate([getattr(each, name) for each in onsets]) for name in Onsets.__dataclass_fields__))
 
 
 def _other_rates(done: Session, settings: Settings) -> list[Floats]:

@@ -65,9 +65,7 @@ def live(athletes: int, days: Dates, seed: int, settings: Settings, base: float)
         done = cut_short(done, np.isin(np.arange(athletes), hurt.athlete), rng)
         doses = preventive_work(state, people, plan, day, done, settings, rng)
         at_risk = members(people, day) & ~is_injured(state, day)
-        trace.put(
-            day, terms, {"log_hazard": log_hazard, "hazard": hazard, "at_risk": at_risk}, state, done, doses
-        )
+        trace.put(day, terms, {"log_hazard": log_hazard, "hazard": hazard, "at_risk": at_risk}, state, done, doses)
         state = next_state(state, people, day, done, doses, settings, rng)
         state = after_injury(state, day, hurt, settings)
         onsets.append(hurt)

@@ -22,9 +22,7 @@ def cycles_table(life: Life, settings: Settings, rng: np.random.Generator) -> pd
     athlete, day = np.nonzero(_worn(life, settings, rng).T)
     wake = _at_second(life.days[day], np.round(60 * _wake_min(len(day), rng)))
     asleep = np.round(60 * life.mornings["sleep_h"][day, athlete])
-    efficiency = np.clip(
-        91 + 3 * rng.standard_normal(len(day)) - life.mornings["stress"][day, athlete], 70, 99
-    )
+    efficiency = np.clip(91 + 3 * rng.standard_normal(len(day)) - life.mornings["stress"][day, athlete], 70, 99)
     in_bed = np.round(100 * asleep / efficiency)
     columns = {
         "athlete_id": pd.Series(life.people.ids[athlete], dtype="str"),
@@ -60,9 +58,7 @@ def wearable_table(cycles: pd.DataFrame, life: Life, settings: Settings) -> pd.D
 def _worn(life: Life, settings: Settings, rng: np.random.Generator) -> Flags:
     """Nights with a device on, less single nights off and dropouts of days or weeks."""
     how, shape = settings.recording, life.log_hazard.shape
-    here = (
-        np.stack([sessions.members(life.people, day) for day in range(shape[0])]) & life.people.has_wearable
-    )
+    here = np.stack([sessions.members(life.people, day) for day in range(shape[0])]) & life.people.has_wearable
     starts = rng.random(shape) < how.wearable_dropouts_per_year / DAYS_PER_YEAR
     length = np.ceil(how.wearable_dropout_days * rng.standard_exponential(shape)).astype(np.int64)
     position = np.arange(shape[0])[:, None]
@@ -81,9 +77,7 @@ def _wake_min(number: int, rng: np.random.Generator) -> Floats:
     return np.clip(drawn, WAKES_EARLIEST_MIN, WAKES_LATEST_MIN)
 
 
-def _heart(
-    life: Life, day: Ints, athlete: Ints, settings: Settings, rng: np.random.Generator
-) -> dict[str, Floats]:
+def _heart(life: Life, day: Ints, athlete: Ints, settings: Settings, rng: np.random.Generator) -> dict[str, Floats]:
     latent = {name: values[day, athlete] for name, values in life.mornings.items()}
     weary = (latent["fatigue"] - settings.response.fatigue_mean) / settings.response.fatigue_sd
     strained = weary + 0.7 * latent["stress"] + 0.5 * latent["sleep_debt_h"]

@@ -195,9 +195,7 @@ def _past_injuries(age_y: Floats, settings: Settings, rng: np.random.Generator) 
     counts = rng.poisson(np.outer(rates, years))
     kind, athlete = (np.repeat(index, counts.ravel()) for index in np.indices(counts.shape).reshape(2, -1))
     median, log_sd = (np.array(column)[kind] for column in zip(*medians, strict=True))
-    duration = np.maximum(2, np.round(median * np.exp(log_sd * rng.standard_normal(len(kind))))).astype(
-        np.int64
-    )
+    duration = np.maximum(2, np.round(median * np.exp(log_sd * rng.standard_normal(len(kind))))).astype(np.int64)
     span = np.maximum(years[athlete] * DAYS_PER_YEAR - duration - 14, 1)
     day = -(duration + 7 + np.floor(rng.random(len(kind)) * span)).astype(np.int64)
     return PastInjuries(athlete, kind, day, duration, rng.random(len(kind)) < 0.5)

@@ -54,9 +54,7 @@ def keys(people: People, athlete: Ints, days: Dates, prefix: str) -> npt.NDArray
     return np.char.add(np.char.add(f"{prefix}-", people.ids[athlete]), text[where])
 
 
-def contract_frame(
-    table: str, columns: Mapping[str, Any] | pd.DataFrame, last_day: np.datetime64
-) -> pd.DataFrame:
+def contract_frame(table: str, columns: Mapping[str, Any] | pd.DataFrame, last_day: np.datetime64) -> pd.DataFrame:
     """`columns` as the contract table, without what came after `last_day`.
 
     A later row of the same key supersedes the earlier. Columns left out are empty.

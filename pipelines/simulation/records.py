@@ -47,9 +47,7 @@ def athletes_table(life: Life, settings: Settings) -> pd.DataFrame:
     return contract_frame("athletes", columns, life.days[-1])
 
 
-def injury_tables(
-    life: Life, settings: Settings, rng: np.random.Generator
-) -> tuple[pd.DataFrame, pd.DataFrame]:
+def injury_tables(life: Life, settings: Settings, rng: np.random.Generator) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Injuries at their onset, those of the years before included, and the returns from those that ended."""
     every = _all_injuries(life)
     onset = life.days[0] + every["day"].to_numpy()
@@ -78,9 +76,7 @@ def _all_injuries(life: Life) -> pd.DataFrame:
     past, now = life.people.past, life.onsets
     columns = ("athlete", "day", "kind", "duration_d", "right")
     before = pd.DataFrame({name: getattr(past, name) for name in columns}).assign(past=True, in_match=False)
-    since = pd.DataFrame({name: getattr(now, name) for name in columns}).assign(
-        past=False, in_match=now.in_match
-    )
+    since = pd.DataFrame({name: getattr(now, name) for name in columns}).assign(past=False, in_match=now.in_match)
     every = pd.concat([before, since]).sort_values(["athlete", "day"], kind="stable", ignore_index=True)
     every["number"] = every.groupby("athlete").cumcount() + 1
     every["is_recurrence"] = every.groupby(["athlete", "kind", "right"]).cumcount() > 0
@@ -124,9 +120,7 @@ def coverage_table(life: Life, nights: pd.DataFrame) -> pd.DataFrame:
         last_date=("date", "max"),
         known_at=("known_at", "min"),
     )
-    return with_superseded_at(
-        pd.concat([_club_coverage(life), worn.assign(table="wearable_days")]), "coverage"
-    )
+    return with_superseded_at(pd.concat([_club_coverage(life), worn.assign(table="wearable_days")]), "coverage")
 
 
 def _club_coverage(life: Life) -> pd.DataFrame:

@@ -95,9 +95,7 @@ def _who_plays(
     number, planned = len(people), plan.kind[people.team, day]
     here = members(people, day) & (rng.random(number) >= settings.recording.absence_share)
     fit = here & ~is_injured(state, day)
-    alone = (planned == calendar.INDIVIDUAL) & (
-        rng.random(number) < settings.calendar.off_season_session_share
-    )
+    alone = (planned == calendar.INDIVIDUAL) & (rng.random(number) < settings.calendar.off_season_session_share)
     trains = fit & ((planned == calendar.TRAINING) | alone)
     match_min = _match_minutes(people, rng)
     plays = fit & (planned == calendar.MATCH) & (match_min > 0)
@@ -151,9 +149,7 @@ def _volumes(
     spread = np.exp(load.session_spread * noise[0])
     keeper = np.where(people.running < 0.5, 0.55, 1.0)
     distance = (
-        minutes
-        * np.where(match, load.match_m_per_min, load.training_m_per_min * (0.7 + 0.5 * intensity))
-        * keeper
+        minutes * np.where(match, load.match_m_per_min, load.training_m_per_min * (0.7 + 0.5 * intensity)) * keeper
     )
     rate = np.where(match, load.match_fast_m_per_min, load.training_fast_m_per_min * fast)
     fast_m = np.minimum(minutes * rate * people.running * spread, 0.4 * distance)
@@ -171,11 +167,7 @@ def _volumes(
 
 
 def _rpe(match: Flags, intensity: Floats, state: State, settings: Settings, noise: Floats) -> Floats:
-    felt = (
-        np.where(match, 7.6, 1.6 + 5.6 * intensity)
-        + 0.35 * fatigue_sd(state, settings.response)
-        + 0.7 * noise
-    )
+    felt = np.where(match, 7.6, 1.6 + 5.6 * intensity) + 0.35 * fatigue_sd(state, settings.response) + 0.7 * noise
     rating: Floats = np.clip(np.round(felt), 1, 10)
     return rating
 

@@ -161,9 +161,7 @@ def _towards(value: Floats, target: Floats, days: float) -> Floats:
     return moved
 
 
-def _loads(
-    state: State, day: int, done: Session, doses: dict[str, Floats], settings: Settings
-) -> dict[str, Any]:
+def _loads(state: State, day: int, done: Session, doses: dict[str, Floats], settings: Settings) -> dict[str, Any]:
     near_top = done.top_speed_share >= settings.load.near_top_speed_share
     eccentric_sets = doses["nordic"] + 0.7 * doses["eccentric_other"]
     return {
@@ -191,18 +189,14 @@ def _fatigue(
     recovered = np.exp(-1 / days) * (1 - 0.004 * doses["recovery"])
     damage = done.fast_m / (settings.load.usual_fast_m_per_day * people.running)
     weary = fatigue_sd(state, how)
-    rate = how.discomfort_rate * np.exp(
-        0.5 * np.clip(weary, -2, 3) + 0.4 * state.sensitised - 0.2 * state.eccentric
-    )
+    rate = how.discomfort_rate * np.exp(0.5 * np.clip(weary, -2, 3) + 0.4 * state.sensitised - 0.2 * state.eccentric)
     starts = (rng.random(len(people)) < rate) & (done.duration_min > 0)
     size = how.discomfort_size * (0.5 + rng.standard_exponential(len(people)))
     fading = state.discomfort * np.exp(-1 / how.discomfort_days)
     return {
         "fatigue": state.fatigue * recovered + done.load_au / settings.load.usual_load_au_per_day,
         "muscle_damage": state.muscle_damage * np.exp(-1.0) + damage,
-        "soreness": state.soreness * np.exp(-1 / how.soreness_days)
-        + 0.3 * damage
-        + 0.35 * state.muscle_damage,
+        "soreness": state.soreness * np.exp(-1 / how.soreness_days) + 0.3 * damage + 0.35 * state.muscle_damage,
         "discomfort": np.minimum(fading + np.where(starts, size, 0.0), 9.0),
     }
 
@@ -225,8 +219,7 @@ def _capacity(
         + noise[2]
         - how.retraining_gain * doses["retraining"],
         "rigidity": _towards(state.rigidity, stiffer, 0.5 * how.strength_days) + noise[3] - mobile,
-        "asymmetry_pct": _towards(state.asymmetry_pct, people.asymmetry_pct, 2 * how.strength_days)
-        + 8 * noise[0],
+        "asymmetry_pct": _towards(state.asymmetry_pct, people.asymmetry_pct, 2 * how.strength_days) + 8 * noise[0],
         "sensitised": _towards(state.sensitised, alarm, how.sensitised_days),
     }
 
@@ -240,10 +233,6 @@ def _mind(
     event += np.where(happens, how.life_event_size * rng.standard_exponential(number), 0.0)
     worry = np.where(is_injured(state, day), 0.4, 0.0)
     target = people.stress + event + worry
-    stress = (
-        target
-        + how.stress_memory * (state.stress - target)
-        + how.stress_innovation * rng.standard_normal(number)
-    )
+    stress = target + how.stress_memory * (state.stress - target) + how.stress_innovation * rng.standard_normal(number)
     fuelling = people.fuelling + 0.6 * (state.fuelling - people.fuelling) + 0.4 * rng.standard_normal(number)
     return {"stress": stress - 0.01 * doses["breathing"], "life_event": event, "fuelling": fuelling}

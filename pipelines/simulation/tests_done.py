@@ -86,9 +86,7 @@ def _monthly(life: Life) -> Flags:
 def _screening_days(life: Life, settings: Settings) -> Flags:
     months = life.days.astype("datetime64[M]")
     chosen = np.isin(months.astype(np.int64) % 12 + 1, settings.recording.screening_months)
-    due = chosen & (
-        (life.days - months.astype("datetime64[D]")).astype(np.int64) == SCREENING_DAY_OF_MONTH - 1
-    )
+    due = chosen & ((life.days - months.astype("datetime64[D]")).astype(np.int64) == SCREENING_DAY_OF_MONTH - 1)
     return np.broadcast_to(due[:, None], (len(life.days), len(life.people)))
 
 
@@ -121,12 +119,7 @@ def _limb_share(occasion: Occasion, side: float) -> Floats:
 
 def _nordic(occasion: Occasion, settings: Settings, rng: np.random.Generator) -> list[Measured]:
     who, latent = settings.population, occasion.latent
-    mean = (
-        who.nordic_n_per_kg
-        * occasion.mass_kg
-        * occasion.force_share
-        * np.exp(who.nordic_sd * latent["eccentric"])
-    )
+    mean = who.nordic_n_per_kg * occasion.mass_kg * occasion.force_share * np.exp(who.nordic_sd * latent["eccentric"])
     mean = mean * (1 - 0.02 * np.clip(latent["weary"], -2, 3))
     return [
         Measured("nordic", limb, np.clip(_noisy(mean * _limb_share(occasion, side), 0.035, rng), 60, 850))
@@ -192,16 +185,12 @@ def _battery(life: Life, occasion: Occasion, settings: Settings, rng: np.random.
     noise = rng.standard_normal((5, number))
     both = [
         Measured("beighton", "both", laxity),
-        Measured(
-            "s_mas", "both", np.clip(np.round(who.s_mas_mean + who.s_mas_sd * skill + 0.7 * noise[0]), 0, 12)
-        ),
+        Measured("s_mas", "both", np.clip(np.round(who.s_mas_mean + who.s_mas_sd * skill + 0.7 * noise[0]), 0, 12)),
         Measured("anterior_pelvic_tilt", "both", np.clip(np.round(12 + 3 * skill + 2 * noise[1]), -10, 35)),
         Measured("trunk_side_flexion", "both", np.clip(np.round(9 + 2 * skill + 1.5 * noise[2]), 0, 30)),
     ]
     return both + [
-        each
-        for limb, side in LIMBS.items()
-        for each in _limb_battery(occasion, laxity, limb, side, settings, rng)
+        each for limb, side in LIMBS.items() for each in _limb_battery(occasion, laxity, limb, side, settings, rng)
     ]
 
 
@@ -211,31 +200,23 @@ def _limb_battery(
     who, latent, number = settings.population, occasion.latent, len(occasion.day)
     stiff, alarm = latent["rigidity"], latent["sensitised"] * (side * latent["asymmetry_pct"] < 0)
     noise = rng.standard_normal((7, number))
-    raise_deg = who.straight_leg_raise_deg + who.straight_leg_raise_sd_deg * (
-        0.2 * laxity - 0.3 - 0.85 * stiff
-    )
+    raise_deg = who.straight_leg_raise_deg + who.straight_leg_raise_sd_deg * (0.2 * laxity - 0.3 - 0.85 * stiff)
     positive = rng.random(number) < 1 / (1 + np.exp(2.6 - 2.5 * alarm))
-    reps = who.bridge_reps + who.bridge_sd * (
-        0.5 * latent["eccentric"] + 0.45 * latent["gluteal"] + 0.4 * noise[0]
-    )
+    reps = who.bridge_reps + who.bridge_sd * (0.5 * latent["eccentric"] + 0.45 * latent["gluteal"] + 0.4 * noise[0])
     values = {
         "straight_leg_raise": np.clip(np.round(raise_deg - 5 * alarm + 3 * noise[1]), 35, 125),
         "active_knee_extension_deficit": np.clip(np.round(24 + 6 * stiff + 4 * alarm + 3 * noise[2]), 0, 70),
         "passive_knee_extension_deficit": np.clip(np.round(17 + 5 * stiff + 2 * alarm + 3 * noise[3]), 0, 70),
         "slump": positive.astype(np.float64),
         "single_leg_bridge": np.clip(np.round(reps * _limb_share(occasion, side)), 2, 70),
-        "y_balance_composite": np.clip(
-            np.round(95 - 3 * latent["kinetic_chain"] + 2.5 * noise[4], 1), 65, 125
-        ),
+        "y_balance_composite": np.clip(np.round(95 - 3 * latent["kinetic_chain"] + 2.5 * noise[4], 1), 65, 125),
         "gluteal_emg": np.clip(np.round(100 * np.exp(0.2 * latent["gluteal"] + 0.1 * noise[5])), 25, 300),
         "hamstring_stiffness": np.clip(np.round(285 + 30 * stiff + 25 * alarm + 15 * noise[6]), 120, 600),
     }
     return [Measured(name, limb, value) for name, value in values.items()]
 
 
-def _strength_rows(
-    life: Life, occasion: Occasion, tests: list[Measured], rng: np.random.Generator
-) -> pd.DataFrame:
+def _strength_rows(life: Life, occasion: Occasion, tests: list[Measured], rng: np.random.Generator) -> pd.DataFrame:
     rows = _rows(life, occasion, tests, rng)
     torque = rows["name"].str.startswith("isokinetic")
     value = rounded(rows["value"].to_numpy(), 1)
@@ -250,9 +231,7 @@ def _strength_rows(
     )
 
 
-def _screening_rows(
-    life: Life, occasion: Occasion, tests: list[Measured], rng: np.random.Generator
-) -> pd.DataFrame:
+def _screening_rows(life: Life, occasion: Occasion, tests: list[Measured], rng: np.random.Generator) -> pd.DataFrame:
     rows = _rows(life, occasion, tests, rng)
     return rows.assign(screening_id=rows["id"], test=rows["name"])
 

@@ -26,9 +26,7 @@ def read(request: Request) -> Export:
     if troubles:
         raise FileRefused("\n".join(troubles))
     refused = tuple(
-        Refusal(table, line, reason, raw)
-        for table, text in texts.items()
-        for line, raw, reason in text.ragged
+        Refusal(table, line, reason, raw) for table, text in texts.items() for line, raw, reason in text.ragged
     )
     notes = [note for text in texts.values() for note in text.notes] + _ignored(request.path)
     return Export({table: text.frame for table, text in texts.items()}, refused, tuple(notes))
@@ -49,11 +47,7 @@ def _files(path: Path, config: Mapping[str, Any]) -> list[Path]:
 
 
 def _ignored(path: Path) -> list[str]:
-    others = (
-        sorted(other.name for other in path.glob("*.csv") if other.stem not in TABLES)
-        if path.is_dir()
-        else []
-    )
+    others = sorted(other.name for other in path.glob("*.csv") if other.stem not in TABLES) if path.is_dir() else []
     return [f"{name}: not read, no contract table has this name." for name in others]
 
 

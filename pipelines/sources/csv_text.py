@@ -65,13 +65,9 @@ def _decode(path: Path) -> tuple[str, tuple[str, ...]]:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise FileRefused(
-            f"{path.name}: cannot be read ({error.strerror}). Check the path and its rights."
-        ) from error
+        raise FileRefused(f"{path.name}: cannot be read ({error.strerror}). Check the path and its rights.") from error
     if not content:
-        raise FileRefused(
-            f"{path.name}: the file has 0 bytes. Export it again; the transfer may have broken off."
-        )
+        raise FileRefused(f"{path.name}: the file has 0 bytes. Export it again; the transfer may have broken off.")
     for bom, encoding, name in _BOMS:
         if content.startswith(bom):
             note = f"{path.name}: the file is {name}; read as such. Save as CSV UTF-8 to be rid of this note."
@@ -97,18 +93,12 @@ def _decoded(path: Path, content: bytes, encoding: str) -> str:
 def _refuse_binary(path: Path, content: bytes) -> None:
     for magic, kind in _MAGIC.items():
         if content.startswith(magic):
-            raise FileRefused(
-                f"{path.name}: this is {kind}, not CSV. Save it as CSV UTF-8 and give that file."
-            )
+            raise FileRefused(f"{path.name}: this is {kind}, not CSV. Save it as CSV UTF-8 and give that file.")
     start = content[:4096]
     if start.count(b"\0") * 3 > len(start):
-        raise FileRefused(
-            f"{path.name}: this looks like UTF-16 without its mark. Save the file again as CSV UTF-8."
-        )
+        raise FileRefused(f"{path.name}: this looks like UTF-16 without its mark. Save the file again as CSV UTF-8.")
     if b"\0" in content:
-        raise FileRefused(
-            f"{path.name}: this is binary data, not CSV text. Export the file again as CSV UTF-8."
-        )
+        raise FileRefused(f"{path.name}: this is binary data, not CSV text. Export the file again as CSV UTF-8.")
 
 
 def _delimiter(text: str) -> str:
@@ -138,9 +128,7 @@ def _header(path: Path, lines: Sequence[tuple[int, list[str]]]) -> list[str]:
         header.pop()
     twice = sorted({name for name in header if name and header.count(name) > 1})
     if twice:
-        raise FileRefused(
-            f"{path.name}: column {', '.join(twice)} appears twice. Keep one and give the file again."
-        )
+        raise FileRefused(f"{path.name}: column {', '.join(twice)} appears twice. Keep one and give the file again.")
     return header
 
 

@@ -69,9 +69,7 @@ def _days(frame: pd.DataFrame, config: Mapping[str, Any]) -> tuple[pd.DataFrame,
     number = pd.to_numeric(days["day"], errors="coerce")
     usable = first.notna() & number.between(1, 366) & number.mod(1).eq(0) & days["athlete"].notna()
     refused = [
-        Refusal(
-            "sessions", line, "athlete, season or day number not as expected; see season_starts in the config"
-        )
+        Refusal("sessions", line, "athlete, season or day number not as expected; see season_starts in the config")
         for line in days.loc[~usable, LINE]
     ]
     days = days[usable].assign(athlete_id=days["athlete"])
@@ -97,9 +95,7 @@ def _injuries(days: pd.DataFrame, config: Mapping[str, Any]) -> pd.DataFrame:
     rows = days.loc[days["location"].notna() | days["kind"].notna(), ["athlete_id", "date", "location", LINE]]
     places = rows["location"].map(config["locations"])
     unknown = [(area, "unknown", "unknown") for area in rows["location"]]
-    known = [
-        place if isinstance(place, list) else other for place, other in zip(places, unknown, strict=True)
-    ]
+    known = [place if isinstance(place, list) else other for place, other in zip(places, unknown, strict=True)]
     found = pd.DataFrame(known, columns=["body_area", "tissue", "muscle_group"], index=rows.index)
     rows = rows.drop(columns="location").join(found)
     return rows.assign(injury_id=_row_ids(rows), side="unknown", contact="none")
@@ -111,9 +107,7 @@ def _row_ids(rows: pd.DataFrame) -> pd.Series:
 
 
 def _athletes(days: pd.DataFrame, squad: str) -> pd.DataFrame:
-    rows = days.groupby("athlete_id", as_index=False).agg(
-        **{RULE_DAY: ("date", "min"), LINE: (LINE, "first")}
-    )
+    rows = days.groupby("athlete_id", as_index=False).agg(**{RULE_DAY: ("date", "min"), LINE: (LINE, "first")})
     return rows.assign(squad=squad)
 
 
@@ -121,8 +115,5 @@ def _coverage(days: pd.DataFrame) -> pd.DataFrame:
     spans = days.groupby(["athlete_id", "season"], as_index=False).agg(
         first_date=("date", "min"), last_date=("date", "max"), **{LINE: (LINE, "first")}
     )
-    rows = [
-        spans.drop(columns="season").assign(table=table, source="jovanovic")
-        for table in ("sessions", "injuries")
-    ]
+    rows = [spans.drop(columns="season").assign(table=table, source="jovanovic") for table in ("sessions", "injuries")]
     return pd.concat(rows, ignore_index=True)

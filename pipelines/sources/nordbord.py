@@ -39,9 +39,7 @@ def read(request: Request) -> Export:
     tests = text.frame.assign(athlete_id=athletes, date=dates.astype("datetime64[us]"))
     tests = _with_ids(tests[athletes.notna() & dates.notna()])
     rows, notes = _limbs(tests, config)
-    return Export(
-        {"strength_tests": rows, "coverage": _coverage(tests)}, tuple(refused), (*text.notes, *notes)
-    )
+    return Export({"strength_tests": rows, "coverage": _coverage(tests)}, tuple(refused), (*text.notes, *notes))
 
 
 def _files(path: Path, config: Mapping[str, Any]) -> list[Path]:
@@ -61,10 +59,7 @@ SOURCE = Source(
 
 def _pseudonyms(names: pd.Series, request: Request) -> pd.Series:
     aliases = {_folded(name): athlete for name, athlete in request.aliases.items()}
-    known = {
-        name: name if name in request.known_athletes else aliases.get(_folded(name))
-        for name in names.dropna()
-    }
+    known = {name: name if name in request.known_athletes else aliases.get(_folded(name)) for name in names.dropna()}
     return names.map(known)
 
 
@@ -86,8 +81,7 @@ def _limbs(tests: pd.DataFrame, config: Mapping[str, Any]) -> tuple[pd.DataFrame
         measured = {name: tests[column] for name, column in columns.items() if name != "reps"}
         limb_rows = tests[["test_id", "athlete_id", "date", LINE]].assign(**measured, limb=limb)
         is_tested = (
-            pd.to_numeric(tests[columns["reps"]], errors="coerce").ne(0)
-            & tests[columns["peak_force_n"]].notna()
+            pd.to_numeric(tests[columns["reps"]], errors="coerce").ne(0) & tests[columns["peak_force_n"]].notna()
         )
         untested += int((~is_tested).sum())
         rows.append(limb_rows[is_tested])

@@ -29,9 +29,7 @@ def read(request: Request) -> Export:
     load, load_notes = _long(request.path / config["load_file"], "load_au", config)
     reports, refused, report_notes = _reports(request.path / config["injury_file"], config)
     ids = _short_ids([*load["player"].unique(), *forms["player"].unique(), *reports["player"].unique()])
-    forms, load, reports = (
-        frame.assign(athlete_id=frame["player"].map(ids)) for frame in (forms, load, reports)
-    )
+    forms, load, reports = (frame.assign(athlete_id=frame["player"].map(ids)) for frame in (forms, load, reports))
     spans = forms.groupby("athlete_id")["date"].agg(first_date="min", last_date="max").reset_index()
     sessions, left_out = _sessions(load, spans)
     tables = {
@@ -95,9 +93,7 @@ def _numbers_where_possible(cells: pd.Series) -> pd.Series:
 
 def _forms(path: Path, config: Mapping[str, Any]) -> tuple[pd.DataFrame, list[str]]:
     """One row per player and day with any answer of the morning form."""
-    files = {name: scale["file"] for name, scale in config["wellness"].items()} | {
-        "sleep_h": config["sleep_file"]
-    }
+    files = {name: scale["file"] for name, scale in config["wellness"].items()} | {"sleep_h": config["sleep_file"]}
     forms: pd.DataFrame | None = None
     notes: list[str] = []
     for column, file in files.items():
@@ -134,9 +130,7 @@ def _sleep(forms: pd.DataFrame, source: str) -> pd.DataFrame:
 
 def _sessions(load: pd.DataFrame, spans: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     """Days with load within the player's span; the release has one figure per day, so a day is a session."""
-    active = load[pd.to_numeric(load["load_au"], errors="coerce").ne(0)].merge(
-        spans, on="athlete_id", how="left"
-    )
+    active = load[pd.to_numeric(load["load_au"], errors="coerce").ne(0)].merge(spans, on="athlete_id", how="left")
     inside = active["date"].between(active["first_date"], active["last_date"])
     rows = active.loc[inside, ["athlete_id", "date", "load_au", LINE]].reset_index(drop=True)
     ids = "soccermon-" + rows["athlete_id"] + "-" + rows["date"].dt.strftime("%Y-%m-%d")
@@ -158,16 +152,12 @@ def _coverage(spans: pd.DataFrame, sleep_source: str) -> pd.DataFrame:
     return pd.concat(rows, ignore_index=True).assign(**{LINE: "(first to last report)"})
 
 
-def _reports(
-    path: Path, config: Mapping[str, Any]
-) -> tuple[pd.DataFrame, tuple[Refusal, ...], tuple[str, ...]]:
+def _reports(path: Path, config: Mapping[str, Any]) -> tuple[pd.DataFrame, tuple[Refusal, ...], tuple[str, ...]]:
     text = read_csv_text(path)
     names = config["injury_columns"]
     require_columns(text, path, [names["player"], names["sites"], names["date"]], CONFIG)
     rows, refused = [], [Refusal("injury_reports", line, reason) for line, _, reason in text.ragged]
-    for player, sites, day, line in text.frame[
-        [names["player"], names["sites"], names["date"], LINE]
-    ].to_numpy():
+    for player, sites, day, line in text.frame[[names["player"], names["sites"], names["date"], LINE]].to_numpy():
         try:
             reported = json.loads(sites).items()
             date = pd.to_datetime(day, format=config["date_format"])

@@ -57,15 +57,11 @@ def _athlete(path: Path, request: Request) -> str:
     in_own_folder = request.path.is_dir() and path.parent != request.path
     athlete = path.parent.name if in_own_folder else request.athlete
     if not athlete:
-        raise FileRefused(
-            f"{path.name}: whose is it? Name the athlete (--athlete ID), or give a folder per athlete."
-        )
+        raise FileRefused(f"{path.name}: whose is it? Name the athlete (--athlete ID), or give a folder per athlete.")
     return athlete
 
 
-def _nights(
-    text: CsvText, athlete: str, config: Mapping[str, Any]
-) -> tuple[pd.DataFrame, list[Refusal], list[str]]:
+def _nights(text: CsvText, athlete: str, config: Mapping[str, Any]) -> tuple[pd.DataFrame, list[Refusal], list[str]]:
     names = config["columns"]
     frame = text.frame
     is_sleep = frame[names["wake"]].notna() & frame[names["asleep_min"]].notna()

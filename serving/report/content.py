@@ -265,9 +265,7 @@ class _Maker:
         by_athlete = {str(athlete): rows for athlete, rows in now.groupby("athlete_id")}
         ranked = sorted(self.run.scored, key=lambda item: (-item.probability, item.athlete_id))
         return tuple(
-            self._row(
-                item, f"athlete-{place}", by_athlete.get(item.athlete_id, now.iloc[:0]), week_ago, flagged
-            )
+            self._row(item, f"athlete-{place}", by_athlete.get(item.athlete_id, now.iloc[:0]), week_ago, flagged)
             for place, item in enumerate(ranked, start=1)
         )
 
@@ -307,9 +305,7 @@ class _Maker:
         athletes = self.tables["athletes"]
         members = athletes[athletes["left_date"].isna() | (athletes["left_date"] >= self.date)]["athlete_id"]
         unseen = {
-            athlete: "not part of this morning's run"
-            for athlete in members
-            if athlete not in self.run.predictions
+            athlete: "not part of this morning's run" for athlete in members if athlete not in self.run.predictions
         }
         found = [NotScored(self.names[athlete], reason) for athlete, reason in (abstained | unseen).items()]
         return tuple(sorted(found, key=lambda item: item.name))
@@ -319,9 +315,7 @@ class _Maker:
         gaps = data_gaps(missing, self.tables, self.date, self.settings.silent_after_days)
         named = [NamedGap(self.names[gap.athlete_id], gap) for gap in gaps]
         return tuple(
-            sorted(
-                named, key=lambda item: (-len(item.gap.notes), -_or_zero(item.gap.share_missing), item.name)
-            )
+            sorted(named, key=lambda item: (-len(item.gap.notes), -_or_zero(item.gap.share_missing), item.name))
         )
 
     def _pages(self, flags: Sequence[Flag]) -> tuple[AthletePage, ...]:
@@ -342,9 +336,7 @@ class _Maker:
 
     def _contributions(self, runs: Sequence[Run]) -> pd.DataFrame:
         """Signed sums per athlete, day and factor, of the prediction that stands for each day."""
-        standing = {
-            (item.athlete_id, item.as_of, item.model_version): run.date for run in runs for item in run.scored
-        }
+        standing = {(item.athlete_id, item.as_of, item.model_version): run.date for run in runs for item in run.scored}
         rows = self.explained[self.explained["as_of"].isin([run.as_of for run in runs])]
         keys = zip(rows["athlete_id"], rows["as_of"], rows["model_version"], strict=True)
         rows = rows.assign(date=pd.Series([standing.get(key) for key in keys], rows.index, "datetime64[us]"))
@@ -360,18 +352,13 @@ class _Maker:
 
 def _squads(athletes: pd.DataFrame, settings: ReportSettings) -> dict[str, str]:
     pairs = zip(athletes["athlete_id"], athletes["squad"], strict=True)
-    return {
-        str(athlete): settings.squads.get(text_or_empty(squad), text_or_empty(squad))
-        for athlete, squad in pairs
-    }
+    return {str(athlete): settings.squads.get(text_or_empty(squad), text_or_empty(squad)) for athlete, squad in pairs}
 
 
 def _worth_naming(shares: Sequence[FactorShare], settings: ReportSettings) -> tuple[FactorShare, ...]:
     least = math.log(settings.smallest_odds)
     strong = [share for share in shares if abs(share.contribution) >= least]
-    return tuple(
-        sorted(strong, key=lambda share: (-abs(share.contribution), share.factor.key))[: settings.reasons]
-    )
+    return tuple(sorted(strong, key=lambda share: (-abs(share.contribution), share.factor.key))[: settings.reasons])
 
 
 def _workable(shares: Sequence[FactorShare]) -> float:
@@ -383,9 +370,7 @@ def _flag(row: AthleteRow, settings: ReportSettings) -> Flag:
     raising = [share for share in row.shares if share.contribution >= least]
     workable = [share for share in raising if share.factor.modifiable][: settings.reasons]
     fixed = [share for share in raising if not share.factor.modifiable]
-    return Flag(
-        row, _sentence(workable, fixed), tuple(share.leading.text for share in fixed), _checks(workable)
-    )
+    return Flag(row, _sentence(workable, fixed), tuple(share.leading.text for share in fixed), _checks(workable))
 
 
 def _sentence(workable: Sequence[FactorShare], fixed: Sequence[FactorShare]) -> str:
@@ -397,9 +382,7 @@ def _sentence(workable: Sequence[FactorShare], fixed: Sequence[FactorShare]) -> 
 
 
 def _checks(workable: Sequence[FactorShare]) -> tuple[Check, ...]:
-    return tuple(
-        Check(share.factor.label, share.factor.prompt, share.leading.evidence) for share in workable[:2]
-    )
+    return tuple(Check(share.factor.label, share.factor.prompt, share.leading.evidence) for share in workable[:2])
 
 
 def _or_zero(value: float) -> float:

@@ -80,9 +80,7 @@ class ModelFacts:
     def base_rate(self, horizon_days: int) -> float:
         """The base rate at a horizon; raises NotReady without one, since bands are multiples of it."""
         if horizon_days not in self.base_rates:
-            raise NotReady(
-                f"model {self.version}: no base rate for {horizon_days} days. Train and evaluate it again."
-            )
+            raise NotReady(f"model {self.version}: no base rate for {horizon_days} days. Train and evaluate it again.")
         return self.base_rates[horizon_days]
 
     def auroc(self, horizon_days: int) -> Metric | None:
@@ -101,18 +99,14 @@ class ModelFacts:
         return "worse" if found.upper < 0.5 else "chance"
 
     def tables(self) -> tuple[MetricsTable, ...]:
-        return tuple(
-            self._table(horizon) for horizon in sorted({metric.horizon_days for metric in self.metrics})
-        )
+        return tuple(self._table(horizon) for horizon in sorted({metric.horizon_days for metric in self.metrics}))
 
     def _table(self, horizon_days: int) -> MetricsTable:
         here = [metric for metric in self.metrics if metric.horizon_days == horizon_days]
         models = tuple(sorted({metric.model for metric in here}, key=lambda name: (name != MODEL, name)))
         names = dict.fromkeys(metric.name for metric in here if metric.name != EVENT_RATE)
         found = {(metric.name, metric.model): metric for metric in here}
-        rows = tuple(
-            (metric_label(name), tuple(found.get((name, model)) for model in models)) for name in names
-        )
+        rows = tuple((metric_label(name), tuple(found.get((name, model)) for model in models)) for name in names)
         sizes = next((metric for metric in here if metric.model == MODEL), here[0])
         rate = found.get((EVENT_RATE, MODEL))
         return MetricsTable(

@@ -96,14 +96,13 @@ class Judge:
     def counts(self, prediction: Prediction) -> bool:
         """True for a prediction made on its morning, or replayed by a model that had not seen those days."""
         is_live = prediction.made_at - prediction.as_of <= LIVE_WITHIN
-        is_unseen = prediction.model_version == self.facts.version and prediction.as_of >= self.facts.data_cut
+        learnt_until = self.facts.data_cut + pd.Timedelta(days=1)  # the day of the cut was learnt from as well
+        is_unseen = prediction.model_version == self.facts.version and prediction.as_of >= learnt_until
         return is_live or is_unseen
 
     def outcome(self, prediction: Prediction, name: str) -> FlagOutcome:
         onset = self.onset(prediction)
-        status: Status = (
-            "injured" if onset is not None else "not injured" if self.is_closed(prediction) else "open"
-        )
+        status: Status = "injured" if onset is not None else "not injured" if self.is_closed(prediction) else "open"
         return FlagOutcome(
             name,
             prediction.date,
@@ -120,18 +119,14 @@ def onsets_by_athlete(injuries: pd.DataFrame) -> dict[str, list[tuple[pd.Timesta
     """Day and receipt time of each target injury, by athlete."""
     found: dict[str, list[tuple[pd.Timestamp, pd.Timestamp]]] = {}
     for row in injuries[["athlete_id", "date", "known_at"]].to_dict("records"):
-        found.setdefault(str(row["athlete_id"]), []).append(
-            (pd.Timestamp(row["date"]), pd.Timestamp(row["known_at"]))
-        )
+        found.setdefault(str(row["athlete_id"]), []).append((pd.Timestamp(row["date"]), pd.Timestamp(row["known_at"])))
     return found
 
 
 def track_record(runs: Sequence[Run], judge: Judge, names: Mapping[str, str]) -> TrackRecord:
     """What became of the flags of `runs` (one per week, so that windows of a week do not overlap)."""
     flags = [
-        judge.outcome(item, names.get(item.athlete_id, item.athlete_id))
-        for run in runs
-        for item in judge.flagged(run)
+        judge.outcome(item, names.get(item.athlete_id, item.athlete_id)) for run in runs for item in judge.flagged(run)
     ]
     counted = [item for run in runs for item in run.scored if judge.is_closed(item) and judge.counts(item)]
     flagged = {(item.athlete_id, item.date) for run in runs for item in judge.flagged(run)}
@@ -139,9 +134,7 @@ def track_record(runs: Sequence[Run], judge: Judge, names: Mapping[str, str]) ->
     hits = sum((item.athlete_id, item.date) in flagged for item in followed)
     raised = sum((item.athlete_id, item.date) in flagged for item in counted)
     return TrackRecord(
-        flags=tuple(
-            sorted(flags, key=lambda flag: (flag.flagged_on, flag.prediction.probability), reverse=True)
-        ),
+        flags=tuple(sorted(flags, key=lambda flag: (flag.flagged_on, flag.prediction.probability), reverse=True)),
         runs=len({item.date for item in counted}),
         precision=wilson(hits, raised),
         recall=wilson(hits, len(followed)),

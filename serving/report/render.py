@@ -136,9 +136,7 @@ def chart(page: AthletePage, report: WeeklyReport) -> Markup:
 def tied(text: str) -> Markup:
     """The text with each number kept on one line with the unit that follows it."""
     return Markup(
-        re.sub(
-            r"(\d) (?=(?:%|m|km|min|AU|N|cm|h|SD|days?|years?|times|bpm)\b|%)", "\\1\u00a0", str(escape(text))
-        )
+        re.sub(r"(\d) (?=(?:%|m|km|min|AU|N|cm|h|SD|days?|years?|times|bpm)\b|%)", "\\1\u00a0", str(escape(text)))
     )
 
 

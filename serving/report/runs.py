@@ -48,9 +48,7 @@ def read_runs(predictions: pd.DataFrame, horizon_days: int) -> tuple[Run, ...]:
 
     Where an athlete was scored twice for the same instant the first one stands: it is what staff saw.
     """
-    rows = predictions[predictions["horizon_days"] == horizon_days].sort_values(
-        ["as_of", "made_at"], kind="stable"
-    )
+    rows = predictions[predictions["horizon_days"] == horizon_days].sort_values(["as_of", "made_at"], kind="stable")
     rows = rows.drop_duplicates(["athlete_id", "as_of"], keep="first")
     runs: dict[pd.Timestamp, Run] = {}
     for _, of_run in rows.groupby("as_of", sort=True):

@@ -77,9 +77,7 @@ def load_report_settings(folder: Path | None = None) -> ReportSettings:
     content = load("report.toml", folder)
     reject_unknown(content, {"title", "horizon_days", "alerts", "bands", "squads", *_SECTIONS}, "report.toml")
     alerts = _section(content, "alerts", ("most", "per_athletes"))
-    plain = {
-        key: value for name, keys in _SECTIONS.items() for key, value in _section(content, name, keys).items()
-    }
+    plain = {key: value for name, keys in _SECTIONS.items() for key, value in _section(content, name, keys).items()}
     return ReportSettings(
         title=str(_entry(content, "title", "report.toml")),
         horizon_days=int(_positive(content, "horizon_days", "report.toml")),
@@ -101,12 +99,7 @@ def _section(content: Mapping[str, Any], name: str, keys: tuple[str, ...]) -> di
 def _bands(entries: list[dict[str, Any]]) -> tuple[Band, ...]:
     bands = tuple(_band(entry, rank) for rank, entry in enumerate(entries))
     cuts = [band.from_times_base_rate for band in bands]
-    if (
-        len(bands) < 2
-        or cuts[0] != 0
-        or cuts != sorted(set(cuts))
-        or len({band.key for band in bands}) < len(bands)
-    ):
+    if len(bands) < 2 or cuts[0] != 0 or cuts != sorted(set(cuts)) or len({band.key for band in bands}) < len(bands):
         raise ConfigError(
             f"report.toml, [[bands]]: found cut-offs {cuts}. Give at least two bands with different keys, "
             "the first from 0, each next one higher."

@@ -35,9 +35,7 @@ def band_mark(rank: int, bands: int) -> Markup:
     )
 
 
-def interval_bar(
-    probability: float, lower: float, upper: float, cuts: Sequence[Cut], axis: Doublings
-) -> Markup:
+def interval_bar(probability: float, lower: float, upper: float, cuts: Sequence[Cut], axis: Doublings) -> Markup:
     """The score as a dot on its interval, over ticks where the bands start."""
     width, height = 120, 18
 
@@ -220,9 +218,7 @@ def _track(track: FactorTrack, x: _Days, top: float, most: float) -> str:
         style = "up" if value >= 0 else "down"
         parts.append(_bar(style, x(date) - width / 2, y, width, height))
     if track.points:
-        parts.append(
-            _text(WIDTH - RIGHT + 4, middle + 3, f"× {math.exp(track.points[-1][1]):.2f} odds", "tick")
-        )
+        parts.append(_text(WIDTH - RIGHT + 4, middle + 3, f"× {math.exp(track.points[-1][1]):.2f} odds", "tick"))
     return "".join(parts)
 
 
@@ -245,8 +241,7 @@ def _in_words(line: Timeline, name: str) -> str:
     if line.scores:
         first, last = line.scores[0], line.scores[-1]
         found.append(
-            f"Score {percent(first.probability)} on {day(first.date)}, "
-            f"{percent(last.probability)} on {day(last.date)}."
+            f"Score {percent(first.probability)} on {day(first.date)}, {percent(last.probability)} on {day(last.date)}."
         )
     found += [f"{day(mark.date)}: {mark.text}." for mark in line.marks]
     unknown = sum(load.value is None for load in line.loads)

@@ -94,9 +94,7 @@ class TimelineSource:
             loads=loads,
             scores=self._scores(athlete_id),
             tracks=self._tracks(athlete_id, factors),
-            marks=tuple(
-                mark for mark in marks_of(athlete_id, self.tables) if self.first <= mark.date <= self.last
-            ),
+            marks=tuple(mark for mark in marks_of(athlete_id, self.tables) if self.first <= mark.date <= self.last),
         )
 
     def _loads(self, athlete_id: str) -> tuple[str, str, tuple[DayLoad, ...]]:
@@ -106,10 +104,7 @@ class TimelineSource:
         sums = sessions.groupby("date")[column].sum(min_count=1).to_dict()
         days = pd.date_range(self.first, self.last - pd.Timedelta(days=1), unit="us")
         covered = self._covered(athlete_id, days)
-        loads = [
-            DayLoad(day, _load(sums.get(day), known))
-            for day, known in zip(days, covered.tolist(), strict=True)
-        ]
+        loads = [DayLoad(day, _load(sums.get(day), known)) for day, known in zip(days, covered.tolist(), strict=True)]
         return *_LOADS[column], tuple(loads)
 
     def _covered(self, athlete_id: str, days: pd.DatetimeIndex) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:

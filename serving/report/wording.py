@@ -133,7 +133,10 @@ def _described(spec: FeatureSpec, value: float, own_usual: float) -> tuple[str, 
     if derived == "signed_asymmetry_pct":
         return spec.label, f"right {_side(value, '%')} left", _usual(own_usual, _side(own_usual, "%"))
     if derived == "change_pct" or spec.unit == "SD":
-        return spec.label, _side(value, spec.unit) + ("" if "own " in spec.label else " own usual"), ""
+        way = _side(value, spec.unit)
+        if "own " in spec.label:
+            return spec.label, way.replace("level with", "no difference"), ""
+        return spec.label, f"{way} own usual", ""
     if derived == "difference":
         return spec.label, _signed(value, spec.unit), _usual(own_usual, _signed(own_usual, spec.unit))
     if spec.unit in _FLAG or spec.factor in WITHOUT_USUAL:
@@ -152,7 +155,8 @@ def _usual(own_usual: float, words: str) -> str:
 
 def _side(value: float, unit: str) -> str:
     """ "14 % below", "1.8 SD above"."""
-    return f"{number(abs(value), 1 if unit == 'SD' else 0)} {unit} {'below' if value < 0 else 'above'}"
+    shown = number(abs(value), 1 if unit == "SD" else 0)
+    return "level with" if shown == "0" else f"{shown} {unit} {'below' if value < 0 else 'above'}"
 
 
 def _signed(value: float, unit: str) -> str:
