@@ -326,14 +326,22 @@ def _discrimination(horizon_days: int, auroc: Metric) -> str:
     return f"{tested} AUROC {auroc.value:.2f} ({interval}): {meaning}."
 
 
-def _against_baselines(horizon_days: int, found: dict[tuple[str | None, str], Metric]) -> Iterator[str]:
+def _against_baselines(horizon_days: int, found: Mapping[tuple[str | None, str], Metric]) -> Iterator[str]:
     gains = {baseline: found[baseline, "auroc"] for baseline in BASELINES if baseline != "prevalence"}
     better = [name for name, gain in gains.items() if gain.lower > 0]
-    unproven = [name for name, gain in gains.items() if not gain.lower > 0]
-    if better:
-        yield f"{horizon_days} days: AUROC is shown to be higher than that of {_listed(better)}."
-    if unproven:
-        yield f"{horizon_days} days: AUROC is not shown to be higher than that of {_listed(unproven)}."
+    worse = [name for name, gain in gains.items() if gain.upper < 0]
+    unproven = [name for name in gains if name not in (*better, *worse)]
+    for names, claim in (
+        (better, "shown to be higher"),
+        (worse, "shown to be lower"),
+        (unproven, "not shown to be higher"),
+    ):
+        if names:
+            yield f"{horizon_days} days: AUROC is {claim} than that of {_listed(names)}."
+    ahead = min(gains, key=lambda name: gains[name].value if np.isfinite(gains[name].value) else np.inf)
+    if gains[ahead].value < 0:
+        estimate = found[None, "auroc"].value - gains[ahead].value
+        yield f"{horizon_days} days: {LABELS[ahead]} ranks better here (AUROC {estimate:.2f}): prefer it to this model."
 
 
 def _listed(baselines: Sequence[str]) -> str:

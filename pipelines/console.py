@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Report = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is done, and of how much."""
 
-PLAIN_WIDTH = 150
+PLAIN_WIDTH = 170
 """Columns of text where standard output is no terminal: wide enough that no table is folded."""
 
 

@@ -224,8 +224,8 @@ def test_a_store_that_is_not_there_is_not_made_by_a_typing_error(tmp_path: Path,
 @pytest.mark.parametrize(
     ("command", "message"),
     [
-        (["train"], "The store holds no data to train on"),
-        (["evaluate"], "The store holds no data to train on"),
+        (["train"], "there is nothing to train on"),
+        (["evaluate"], "there is nothing to train on"),
         (["score"], "no champion yet: run `strainwatch train`"),
         (["report"], "no champion yet: run `strainwatch train`"),
         (["explain", "--athlete", "a"], "no champion yet: run `strainwatch train`"),

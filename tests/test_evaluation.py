@@ -263,3 +263,21 @@ def test_the_verdict_on_discrimination_follows_the_interval(lower: float, upper:
     sentence = evaluation._discrimination(7, Metric("auroc", 0.6, lower, upper, 100, 5, 9))
     assert meaning in sentence
     assert f"half-width {(upper - lower) / 2:.2f}" in sentence
+
+
+def test_the_verdict_names_a_baseline_that_ranks_better() -> None:
+    def metric(value: float, lower: float, upper: float) -> Metric:
+        return Metric("auroc", value, lower, upper, 100, 5, 9)
+
+    found: dict[tuple[str | None, str], Metric] = {
+        (None, "auroc"): metric(0.60, 0.5, 0.7),
+        ("age_history", "auroc"): metric(-0.30, -0.4, -0.2),
+        ("logistic", "auroc"): metric(0.10, 0.05, 0.2),
+        ("acwr_rule", "auroc"): metric(-0.01, -0.2, 0.2),
+    }
+    assert list(evaluation._against_baselines(7, found)) == [
+        "7 days: AUROC is shown to be higher than that of logistic regression.",
+        "7 days: AUROC is shown to be lower than that of age and history.",
+        "7 days: AUROC is not shown to be higher than that of ACWR rule.",
+        "7 days: age and history ranks better here (AUROC 0.90): prefer it to this model.",
+    ]

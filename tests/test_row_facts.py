@@ -181,7 +181,7 @@ def test_facts_of_rows_known_by_any_instant_need_no_row_that_came_later(seed: in
 
 
 def ordered(rows: pd.DataFrame, name: str, then: pd.Timestamp) -> pd.DataFrame:
-    key = [*TABLES[name].key, "known_at", *([TABLES[name].day_column] if TABLES[name].day_column else [])]
+    key = [*TABLES[name].key, "known_at", *filter(None, [TABLES[name].day_column])]
     return rows[rows["known_at"] <= then].sort_values(key, ignore_index=True)
 
 

@@ -118,8 +118,8 @@ def gone_for_weeks(athletes: pd.DataFrame) -> set[str]:
 def test_one_of_whom_too_little_is_measured_is_not_scored_and_told_how_much_is_missing(
     squad: Squad, bundle: Bundle, scores: Scores
 ) -> None:
-    shares = scores.predictions.drop_duplicates("athlete_id").set_index("athlete_id")
-    shares = shares.loc[~shares["abstained"], "share_missing"]
+    people = scores.predictions.drop_duplicates("athlete_id").set_index("athlete_id")
+    shares = people.loc[~people["abstained"], "share_missing"]
     limit = float(shares.sort_values().iloc[-2])
     strict = dataclasses.replace(bundle, target=dataclasses.replace(bundle.target, abstain_share_missing=limit))
     found = score(read_tables(squad.store), AS_OF, strict, load_report_settings(), MADE_AT).predictions
