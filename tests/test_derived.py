@@ -66,7 +66,8 @@ def test_no_derivation_gives_infinity_or_changes_its_inputs(name: str) -> None:
 def window(name: str, **settings: object) -> WindowSpec:
     base = {
         "label": name, "factor": "overload", "unit": "AU", "direction": "0", "evidence": "assumption",
-        "reference": "assumption", "table": "sessions", "column": "load_au", "aggregate": "daily_mean", "window_days": 7,
+        "reference": "assumption", "table": "sessions", "column": "load_au", "aggregate": "daily_mean",
+        "window_days": 7,
     }  # fmt: skip
     return WindowSpec(**{"name": name, **base, **settings})  # type: ignore[arg-type]
 

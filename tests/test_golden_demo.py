@@ -107,7 +107,8 @@ def scores_of(store: Store) -> dict[str, dict[str, dict[str, float]]]:
     total = why.groupby(["athlete_id", "horizon_days"])["contribution"].sum()
     said = said.set_index(["athlete_id", "horizon_days"]).join(total.rename("contributions"))
     shown = said[["probability", "lower", "upper", "base_log_odds", "contributions"]].fillna({"contributions": 0.0})
-    return {name: {str(horizon): shown.loc[(name, horizon)].to_dict() for horizon in (7, 14, 28)} for name in ATHLETES}
+    rows = dict(zip(shown.index, shown.to_dict("records"), strict=True))
+    return {name: {str(horizon): rows[name, horizon] for horizon in (7, 14, 28)} for name in ATHLETES}
 
 
 def expected() -> dict[str, Any]:
