@@ -153,6 +153,7 @@ def dump(squad: Squad) -> tuple[str, str]:
     return found[0].to_csv(float_format="%.17g"), found[1].to_csv(float_format="%.17g")
 
 
+@pytest.mark.slow
 def test_the_shipped_window_specs_equal_an_independent_loop_on_a_simulated_squad(squad: Squad) -> None:
     specs = [spec for spec in load_specs() if isinstance(spec, WindowSpec)]
     target = load_target()
