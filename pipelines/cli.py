@@ -158,10 +158,10 @@ def ingest(
     from dataclasses import asdict
 
     from pipelines.clock import utc_now
-    from pipelines.console import print_json, show_ingest
+    from pipelines.console import print_json, show_ingest, working
     from pipelines.ingest import ingest as run
 
-    with _run(store, "ingest") as (opened, facts):
+    with _run(store, "ingest") as (opened, facts), working("reading and checking"):
         result = run(
             opened,
             source,
@@ -259,10 +259,10 @@ def score(
     The same moment twice leaves one set of predictions. Predictions and explanations land together or not at all.
     """
     from pipelines.clock import utc_now
-    from pipelines.console import print_json
+    from pipelines.console import print_json, working
     from pipelines.daily import score_day
 
-    with _run(store, "score") as (opened, facts):
+    with _run(store, "score") as (opened, facts), working("scoring"):
         day = score_day(opened, as_of, utc_now(), replace=replace, wait_s=wait, configs_folder=configs)
         facts |= day.facts()
     if as_json:
@@ -281,11 +281,11 @@ def explain(
 ) -> None:
     """Why one athlete's score is where it is: every factor with what it does to the odds."""
     from pipelines.clock import utc_now
-    from pipelines.console import print_json
+    from pipelines.console import print_json, working
     from pipelines.daily import explain_athlete
     from pipelines.show import show_explanation
 
-    with _run(store, "explain") as (opened, _):
+    with _run(store, "explain") as (opened, _), working("explaining"):
         found = explain_athlete(opened, athlete, as_of, utc_now(), configs)
     if as_json:
         print_json(
@@ -315,10 +315,10 @@ def report(
 ) -> None:
     """Write the weekly report as one HTML file that needs no network. Scores the moment first if nobody has."""
     from pipelines.clock import utc_now
-    from pipelines.console import print_json
+    from pipelines.console import print_json, working
     from pipelines.weekly import write_report
 
-    with _run(store, "report") as (opened, facts):
+    with _run(store, "report") as (opened, facts), working("writing the report"):
         written = write_report(opened, as_of, utc_now(), out=out, names=names, configs_folder=configs, wait_s=wait)
         facts |= {"as_of": f"{written.report.as_of.isoformat()}"}
     if as_json:
@@ -330,10 +330,11 @@ def report(
 @app.command(epilog=EXIT_CODES)
 def status(store: StoreOption, as_json: JsonOption = False) -> None:
     """What is in the store, how fresh it is, which model is champion, and how the last run went."""
-    from pipelines.console import print_json
+    from pipelines.console import print_json, working
     from pipelines.status import status_of
 
-    found = status_of(_existing(store))
+    with working("looking"):
+        found = status_of(_existing(store))
     if as_json:
         print_json(found.as_json())
     else:

@@ -64,6 +64,17 @@ def progress() -> Iterator[Report]:
         yield report
 
 
+@contextmanager
+def working(what: str) -> Iterator[None]:
+    """A moving sign on a terminal while something of unknown length is under way; silent elsewhere."""
+    console = err()
+    if not console.is_terminal:
+        yield
+        return
+    with console.status(what):
+        yield
+
+
 def show_ingest(result: IngestResult) -> None:
     console = out()
     for note in result.notes:

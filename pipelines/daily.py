@@ -59,7 +59,7 @@ class Day:
             "scored": f"Scored {facts['scored']} athletes as of {when}; {facts['not_scored']} could not be scored.",
             "unchanged": f"{when} was scored before by this model, with the same result; nothing was added.",
             "kept": f"{when} was scored before by this model. {self.changed} athletes would score differently today, "
-            "since data for that day came in or changed; what was said then stays. --replace puts today's in its place.",
+            "since data for that day came in or changed; what was said then stays. --replace puts today's there.",
             "replaced": f"Replaced what was said of {when}; {self.changed} athletes score differently.",
         }[self.outcome]
         if self.in_sample:
