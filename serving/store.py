@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
+
+from configs.errors import IntegrityError, StoreBusy
 
 METADATA = sa.MetaData()
 
@@ -63,16 +68,26 @@ _TIMES = ("as_of", "made_at")
 _DATES = ("date", "value_date")
 
 
-class ScoreStore:
-    """Reads and writes both tables. Safe to open from several processes at once."""
+@dataclass(frozen=True)
+class Moments:
+    """How many moments are stored, and the last of them (None if there are none)."""
 
-    def __init__(self, url: str) -> None:
-        self._engine = sa.create_engine(url, connect_args={"timeout": 30} if url.startswith("sqlite") else {})
+    count: int
+    last: pd.Timestamp | None
+
+
+class ScoreStore:
+    """Reads and writes both tables. Safe to open from several processes at once.
+
+    The first save makes database and tables; reading makes nothing and holds up no writer. Raises StoreBusy where
+    another process writes for longer than `wait_s`, IntegrityError where the database cannot be used.
+    """
+
+    def __init__(self, url: str, wait_s: float = 30.0) -> None:
+        self._engine = sa.create_engine(url, connect_args={"timeout": wait_s} if url.startswith("sqlite") else {})
         if self._engine.dialect.name == "sqlite":
             sa.event.listen(self._engine, "connect", _careful_sqlite)
-            sa.event.listen(self._engine, "begin", _lock_early)
-        with self._writing() as connection:
-            METADATA.create_all(connection)
+            sa.event.listen(self._engine, "begin", _begin)
 
     def close(self) -> None:
         self._engine.dispose()
@@ -81,6 +96,7 @@ class ScoreStore:
         """Replace what is stored for these moments and models: both tables in one transaction, or nothing."""
         moments = predictions[["as_of", "model_version"]].drop_duplicates()
         with self._writing() as connection:
+            METADATA.create_all(connection)
             for as_of, version in moments.itertuples(index=False):
                 for table in (PREDICTIONS, EXPLANATIONS):
                     same = (table.c.as_of == _naive(as_of)) & (table.c.model_version == version)
@@ -89,25 +105,101 @@ class ScoreStore:
                 if len(frame):
                     connection.execute(table.insert(), _records(frame, table))
 
-    def predictions(self, until: pd.Timestamp | None = None) -> pd.DataFrame:
-        """All predictions up to and including the instant `until`, oldest first."""
-        return self._read(PREDICTIONS, until)
+    def predictions(
+        self,
+        until: pd.Timestamp | None = None,
+        *,
+        since: pd.Timestamp | None = None,
+        at: pd.Timestamp | None = None,
+    ) -> pd.DataFrame:
+        """Predictions from the instant `since` up to `until`, both included, or of the instant `at`; oldest first."""
+        return self._read(PREDICTIONS, _within(PREDICTIONS, until, since, at))
 
-    def explanations(self, until: pd.Timestamp | None = None) -> pd.DataFrame:
-        """All explanations up to and including the instant `until`, oldest first."""
-        return self._read(EXPLANATIONS, until)
+    def explanations(
+        self,
+        until: pd.Timestamp | None = None,
+        *,
+        since: pd.Timestamp | None = None,
+        at: pd.Timestamp | None = None,
+    ) -> pd.DataFrame:
+        """Explanations from the instant `since` up to `until`, both included, or of the instant `at`; oldest first."""
+        return self._read(EXPLANATIONS, _within(EXPLANATIONS, until, since, at))
 
-    def _read(self, table: sa.Table, until: pd.Timestamp | None) -> pd.DataFrame:
-        query = sa.select(table).order_by(*table.primary_key.columns)
-        if until is not None:
-            query = query.where(table.c.as_of <= _naive(until))
-        with self._engine.connect() as connection:
-            return _typed(pd.read_sql(query, connection))
+    def moments(self) -> Moments:
+        """The count of moments with predictions and the last one, without loading them."""
+        column = PREDICTIONS.c.as_of
+        with self._reading(PREDICTIONS) as connection:
+            if connection is None:
+                return Moments(0, None)
+            query = sa.select(sa.func.count(column.distinct()), sa.func.max(column))
+            count, last = connection.execute(query).one()
+        return Moments(count, None if last is None else pd.Timestamp(last).tz_localize("UTC"))
+
+    def _read(self, table: sa.Table, conditions: list[sa.ColumnElement[bool]]) -> pd.DataFrame:
+        query = sa.select(table).where(*conditions).order_by(*table.primary_key.columns)
+        with self._reading(table) as connection:
+            rows = connection.execute(query).all() if connection is not None else []
+        return _typed(pd.DataFrame.from_records(rows, columns=[column.name for column in table.columns]))
+
+    @contextmanager
+    def _reading(self, table: sa.Table) -> Iterator[Connection | None]:
+        """A connection that takes no write lock; None if nothing has been saved, as connecting would make the file."""
+        file = self._file()
+        if file is not None and not file.is_file():
+            yield None
+            return
+        with self._explained(), self._engine.connect() as connection:
+            yield connection if sa.inspect(connection).has_table(table.name) else None
 
     @contextmanager
     def _writing(self) -> Iterator[Connection]:
-        with self._engine.begin() as connection:
+        with self._explained(), self._engine.execution_options(**{_WRITES: True}).begin() as connection:
             yield connection
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Errors of the database as what a user can mend; those of our own statements stay as they are."""
+        try:
+            yield
+        except sa.exc.DatabaseError as error:
+            if not isinstance(error, sa.exc.OperationalError) and type(error) is not sa.exc.DatabaseError:
+                raise
+            raise self._in_words(error) from error
+        except sqlite3.DatabaseError as error:  # while connecting, before SQLAlchemy wraps anything
+            raise self._in_words(error) from error
+
+    def _in_words(self, error: Exception) -> StoreBusy | IntegrityError:
+        place = self._file() or self._engine.url.render_as_string(hide_password=True)
+        reason = getattr(error, "orig", None) or error
+        if "locked" in str(reason):
+            return StoreBusy(f"{place}: another process holds this database ({reason}). Try again later.")
+        return IntegrityError(
+            f"{place}: cannot be used as the database of scores: {reason}. Check its rights and the space on the disk; "
+            "if it is damaged, restore it from a backup, or move it away and score again."
+        )
+
+    def _file(self) -> Path | None:
+        """The file of an SQLite database; None of any other."""
+        name = self._engine.url.database
+        on_disk = self._engine.dialect.name == "sqlite" and name not in (None, "", ":memory:")
+        return Path(str(name)) if on_disk else None
+
+
+_WRITES = "strainwatch_writes"
+"""Execution option of a connection that is going to write."""
+
+
+def _within(
+    table: sa.Table, until: pd.Timestamp | None, since: pd.Timestamp | None, at: pd.Timestamp | None
+) -> list[sa.ColumnElement[bool]]:
+    conditions = []
+    if until is not None:
+        conditions.append(table.c.as_of <= _naive(until))
+    if since is not None:
+        conditions.append(table.c.as_of >= _naive(since))
+    if at is not None:
+        conditions.append(table.c.as_of == _naive(at))
+    return conditions
 
 
 def _careful_sqlite(connection: Any, _record: Any) -> None:
@@ -116,9 +208,13 @@ def _careful_sqlite(connection: Any, _record: Any) -> None:
     connection.execute("PRAGMA synchronous = FULL")
 
 
-def _lock_early(connection: Connection) -> None:
-    """Take the write lock at the start: two writers then wait for each other instead of failing halfway."""
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+def _begin(connection: Connection) -> None:
+    """Who writes takes the write lock at the start: two writers then wait for each other instead of failing halfway.
+
+    Who reads takes none, so that a report never holds up the morning's scoring.
+    """
+    writes = connection.get_execution_options().get(_WRITES, False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
 def _naive(instant: pd.Timestamp) -> Any:

@@ -1,0 +1,122 @@
+"""The store of scores: reading makes nothing and holds up nobody, and a database that is of no use is told so."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from configs.errors import IntegrityError, StoreBusy
+from serving.store import ScoreStore
+
+MONDAYS = [pd.Timestamp(f"2025-03-{day:02d} 07:00", tz="UTC") for day in (3, 10, 17)]
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "scores.db"
+
+
+@pytest.fixture
+def database(file: Path) -> Iterator[ScoreStore]:
+    store = ScoreStore(f"sqlite:///{file}", wait_s=0.1)
+    yield store
+    store.close()
+
+
+def said(as_of: pd.Timestamp) -> pd.DataFrame:
+    """One prediction."""
+    return pd.DataFrame(
+        {
+            "as_of": pd.Series([as_of]).astype("datetime64[us, UTC]"),
+            "made_at": pd.Series([as_of]).astype("datetime64[us, UTC]"),
+            "date": pd.Series([as_of.tz_localize(None).normalize()]).astype("datetime64[us]"),
+            **{name: ["a"] for name in ("model_version", "athlete_id", "band", "fingerprint")},
+            **{name: [0.1] for name in ("probability", "lower", "upper", "log_odds", "base_log_odds")},
+            **{"share_missing": [0.0], "horizon_days": [7], "source_horizon": [7], "abstained": [False]},
+            "reason": [None],
+        }
+    )
+
+
+def why(as_of: pd.Timestamp) -> pd.DataFrame:
+    """Its explanation: one feature."""
+    return said(as_of)[["as_of", "model_version", "athlete_id", "horizon_days"]].assign(
+        feature="load_7d", factor="load", contribution=0.2, value=1.0, unit="AU", own_usual_value=1.0,
+        value_date=pd.Timestamp("2025-03-02"), reason_missing=None,
+    )  # fmt: skip
+
+
+def filled(database: ScoreStore) -> ScoreStore:
+    for monday in MONDAYS:
+        database.save(said(monday), why(monday))
+    return database
+
+
+def test_reading_before_anything_was_saved_is_empty_and_creates_nothing(database: ScoreStore, file: Path) -> None:
+    assert (len(database.predictions()), len(database.explanations(at=MONDAYS[0]))) == (0, 0)
+    assert (database.moments().count, database.moments().last) == (0, None)
+    assert list(file.parent.iterdir()) == []
+
+
+def test_reading_a_database_without_our_tables_is_empty_and_makes_none(database: ScoreStore, file: Path) -> None:
+    file.touch()
+    assert (len(database.predictions()), database.moments().count) == (0, 0)
+    assert file.read_bytes() == b""
+
+
+def test_an_empty_reading_has_the_columns_and_times_of_a_full_one(database: ScoreStore) -> None:
+    empty = database.predictions(), database.explanations()
+    filled(database)
+    for before, after in zip(empty, (database.predictions(), database.explanations()), strict=True):
+        assert list(before) == list(after)
+        times = after.select_dtypes(["datetime", "datetimetz"])
+        assert before[times.columns].dtypes.to_dict() == times.dtypes.to_dict()
+
+
+def test_reading_goes_on_while_another_process_holds_the_write_lock_and_saving_is_told_busy(
+    database: ScoreStore, file: Path
+) -> None:
+    filled(database)
+    with closing(sqlite3.connect(file, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        assert len(database.predictions()) == database.moments().count == 3
+        with pytest.raises(StoreBusy, match=r"scores\.db: another process holds this database"):
+            database.save(said(MONDAYS[0]), why(MONDAYS[0]))
+
+
+def test_a_reader_does_not_hold_the_write_lock(database: ScoreStore, file: Path) -> None:
+    with filled(database)._engine.connect() as reader, closing(sqlite3.connect(file, timeout=0.1)) as writer:
+        reader.exec_driver_sql("SELECT 1")
+        writer.execute("BEGIN IMMEDIATE")
+
+
+@pytest.mark.parametrize("damage", [b"no database at all " * 300, None])
+def test_a_damaged_database_is_named_with_what_to_do(database: ScoreStore, file: Path, damage: bytes | None) -> None:
+    filled(database)
+    database.close()
+    whole = file.read_bytes()
+    file.write_bytes(damage or whole[:4096] + b"\xff" * (len(whole) - 4096))
+    for use in (database.predictions, lambda: database.save(said(MONDAYS[0]), why(MONDAYS[0]))):
+        with pytest.raises(IntegrityError, match=r"scores\.db: cannot be used .* restore it from a backup"):
+            use()
+
+
+def test_readings_are_limited_to_a_span_or_to_one_moment(database: ScoreStore) -> None:
+    filled(database)
+    first, second, third = MONDAYS
+    for read in (database.predictions, database.explanations):
+        assert read(second)["as_of"].to_list() == [first, second]
+        assert read(since=second)["as_of"].to_list() == [second, third]
+        assert read(second, since=second)["as_of"].to_list() == [second]
+        assert read(at=third)["as_of"].to_list() == [third]
+        assert read(at=third + pd.Timedelta(hours=1)).empty
+
+
+def test_moments_are_counted_once_however_many_rows_they_have(database: ScoreStore) -> None:
+    filled(database).save(said(MONDAYS[2]).assign(model_version="b"), why(MONDAYS[2]).assign(model_version="b"))
+    assert (database.moments().count, database.moments().last) == (3, MONDAYS[2])
