@@ -148,8 +148,8 @@ def score_days(
 
 
 def _keep(database: ScoreStore, day: Day, replace: bool) -> Day:
-    stored = database.predictions(day.as_of)
-    said = (stored["as_of"] == day.as_of) & (stored["model_version"] == day.bundle.version)
+    stored = database.predictions(at=day.as_of)
+    said = stored["model_version"] == day.bundle.version
     if not said.any():
         database.save(day.scores.predictions, day.scores.explanations)
         return day

@@ -73,7 +73,7 @@ def status_of(store: Store) -> Status:
     tables = read_tables(store)
     database = score_database(store)
     try:
-        moments = database.predictions()["as_of"]
+        moments = database.moments()
     finally:
         database.close()
     return Status(
@@ -81,8 +81,8 @@ def status_of(store: Store) -> Status:
         ingests=len(manifests(store)),
         quarantined=len(quarantine(store)),
         models=versions(store.path),
-        scored_moments=int(moments.nunique()),
-        last_scored=f"{moments.max():%Y-%m-%d %H:%M} UTC" if len(moments) else "",
+        scored_moments=moments.count,
+        last_scored=f"{moments.last:%Y-%m-%d %H:%M} UTC" if moments.count else "",
         last_run=last_run(store.path),
     )
 
