@@ -1,8 +1,7 @@
 """Outcomes: the only module that looks past `as_of`; build.py cannot import it.
 
-The horizon of h days is the interval (as_of, as_of + h days] in local days: an onset dated on the prediction day
-counts unless
-it was known by then (then the athlete is injured and not at risk), and the last day is `date + h - 1`.
+The horizon of h days is the prediction day and the h - 1 days after it: an onset dated on the prediction day counts
+unless it was known by then (then the athlete is injured and not at risk).
 """
 
 from __future__ import annotations
@@ -12,11 +11,12 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from features.availability import blocking, unavailable
+from features.availability import ACTIVITY, blocking, unavailable
 from features.target import Target
 from features.windows import Ints, days
 
 DAY = pd.Timedelta(days=1)
+COVERED_BY_INJURIES = ("injuries", "injury_reports")
 
 
 def onsets(tables: Mapping[str, pd.DataFrame], target: Target) -> pd.DataFrame:
@@ -63,18 +63,17 @@ def label(
 ) -> pd.DataFrame:
     """One column per horizon, named by its days: 1.0 onset inside, 0.0 none, NaN censored.
 
-    A horizon that runs past what was followed up (the data cut, the athlete's last covered day, the day of leaving)
-    without an onset is censored, never 0.
+    A horizon that runs past what was followed up (see `_follow_up`) is censored, with an onset or without: keeping
+    only the onsets of such rows would make injuries look more frequent towards the end.
     """
     happened = onsets(tables, target)
     following = _next_onset(index, happened)
     day = days(index["date"])
-    followed = _follow_up(index, tables, data_cut)
+    followed = _follow_up(index, tables, target, data_cut)
     columns = {}
     for horizon in target.horizons_days:
         last = day + horizon - 1
-        inside = following <= np.minimum(last, followed)
-        columns[str(horizon)] = np.where(inside, 1.0, np.where(last <= followed, 0.0, np.nan))
+        columns[str(horizon)] = np.where(last <= followed, (following <= last).astype(np.float64), np.nan)
     return pd.DataFrame(columns, index=index.index)
 
 
@@ -91,13 +90,40 @@ def _next_onset(index: pd.DataFrame, happened: pd.DataFrame) -> Ints:
     return np.where(onset.isna(), np.iinfo(np.int64).max, days(onset))
 
 
-def _follow_up(index: pd.DataFrame, tables: Mapping[str, pd.DataFrame], data_cut: pd.Timestamp) -> Ints:
-    """Last day on which an onset would have been seen, per row."""
-    covered = tables["coverage"].groupby("athlete_id")["last_date"].max()
-    left = _newest(tables["athletes"]).set_index("athlete_id")["left_date"]
-    ends = pd.concat([covered, left], axis=1).min(axis=1)
-    last = ends.where(ends <= data_cut, data_cut).astype("datetime64[us]")
-    return days(index["athlete_id"].map(last))
+def _follow_up(index: pd.DataFrame, tables: Mapping[str, pd.DataFrame], target: Target, data_cut: pd.Timestamp) -> Ints:
+    """Last day on which an onset would have been seen and reported, per row.
+
+    It is the end of the covered stretch that holds the row's day (a season break ends a stretch), at most the day of
+    leaving, and at most `reporting_days` before the data cut, since injuries become known with a delay.
+    """
+    stretches = _stretches(tables["coverage"])
+    left = index[["athlete_id", "date"]].assign(row=np.arange(len(index))).sort_values("date", kind="stable")
+    right = stretches.rename(columns={"first_date": "date"}).sort_values("date", kind="stable")
+    merged = pd.merge_asof(left, right, on="date", by="athlete_id", direction="backward").sort_values("row")
+    within = days(merged["last_date"])
+    gone = _newest(tables["athletes"]).drop_duplicates("athlete_id", keep="last")[["athlete_id", "left_date"]]
+    leaving = days(index[["athlete_id"]].merge(gone, on="athlete_id", how="left")["left_date"])
+    leaving = np.where(leaving < 0, np.iinfo(np.int64).max, leaving)
+    cut = days(pd.Series([data_cut]))[0] - target.reporting_days
+    return np.minimum(np.minimum(within, leaving), cut)
+
+
+def _stretches(coverage: pd.DataFrame) -> pd.DataFrame:
+    """Disjoint stretches (athlete_id, first_date, last_date) in which injuries were recorded.
+
+    For an athlete without coverage of injuries, activity stands in for it: who trains with the squad is looked after.
+    """
+    recorded = coverage["table"].isin(COVERED_BY_INJURIES)
+    known = set(coverage.loc[recorded, "athlete_id"])
+    active = coverage["table"].isin(ACTIVITY) & ~coverage["athlete_id"].isin(known)
+    rows = coverage[recorded | active].sort_values(["athlete_id", "first_date"], kind="stable")
+    reach = rows.groupby("athlete_id")["last_date"].cummax()
+    before = reach.groupby(rows["athlete_id"]).shift()
+    starts = before.isna() | (rows["first_date"] > before + DAY)
+    ends = rows.assign(stretch=starts.cumsum())
+    return ends.groupby(["athlete_id", "stretch"], as_index=False).agg(
+        first_date=("first_date", "min"), last_date=("last_date", "max")
+    )[["athlete_id", "first_date", "last_date"]]
 
 
 def _injured_in_truth(
@@ -106,8 +132,9 @@ def _injured_in_truth(
     """True where an injury had begun on an earlier day and its return day had not come, known or not."""
     injuries = _newest(tables["injuries"])
     spells = injuries[blocking(injuries, target)][["athlete_id", "injury_id", "date"]]
-    back = _newest(tables["returns"]).set_index("injury_id")["date"]
-    spells = spells.assign(back=spells["injury_id"].map(back).fillna(spells["date"] + DAY))
+    back = _newest(tables["returns"])[["injury_id", "date"]].rename(columns={"date": "back"})
+    spells = spells.merge(back, on="injury_id", how="left")
+    spells["back"] = spells["back"].fillna(spells["date"] + DAY)
     pairs = index[["athlete_id", "date"]].assign(row=np.arange(len(index)))
     pairs = pairs.merge(spells, on="athlete_id", suffixes=("", "_onset"))
     inside = pairs[(pairs["date"] > pairs["date_onset"]) & (pairs["date"] < pairs["back"])]

@@ -23,7 +23,8 @@ class Target:
     An injury counts if it meets any of `includes` and none of `excludes`; each of those maps a column of `injuries` to
     the values that it may have. An athlete is not scored whose sources were all silent for more than `silent_days`,
     or of
-    whose usual measurements more than `abstain_share_missing` are missing. `report_gap_days` and `onset_lag_days`
+    whose usual measurements more than `abstain_share_missing` are missing. `reporting_days` is how long an injury may take to become known: follow-up ends so long before
+    the data cut. `report_gap_days` and `onset_lag_days`
     turn daily self-reports into onsets.
     """
 
@@ -36,6 +37,7 @@ class Target:
     report_gap_days: int
     onset_lag_days: int
     silent_days: int
+    reporting_days: int
     abstain_share_missing: float
 
     def as_of(self, dates: pd.DatetimeIndex) -> pd.DatetimeIndex:
@@ -99,7 +101,7 @@ def _is_whole(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
-_WHOLE_NUMBERS = ("report_gap_days", "onset_lag_days", "silent_days")
+_WHOLE_NUMBERS = ("report_gap_days", "onset_lag_days", "silent_days", "reporting_days")
 
 
 def _check_types(content: Mapping[str, Any]) -> None:

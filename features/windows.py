@@ -22,6 +22,7 @@ Bools = npt.NDArray[np.bool_]
 FOREVER = np.iinfo(np.int64).max
 EWM_SPANS = 6
 """An exponential average looks back this many spans; what lies before weighs less than 1e-5."""
+DAY_US = 86_400_000_000
 _NO_DAY = np.iinfo(np.int64).min
 _STRIDE = 1 << 20
 """Days between two athletes in the sort key; more than any calendar holds."""
@@ -143,7 +144,11 @@ def visible(history: History, moments: Moments, window_days: int, lag_days: int 
 
 @dataclass(frozen=True)
 class Coverage:
-    """When a table's sources were in use, per athlete, one slot per stretch, ordered by first day."""
+    """When a table's sources were in use, per athlete, one slot per stretch, ordered by first day.
+
+    That a source was still in use on a day is itself known only later: a stretch reaches up to the day of its receipt,
+    and from then on grows day by day with the delay with which its first day became known.
+    """
 
     first: Ints
     last: Ints
@@ -176,10 +181,17 @@ class Coverage:
             known = self.known_at[moments.athlete, slot] <= moments.as_of
             known &= (moments.as_of < self.superseded_at[moments.athlete, slot]) & (moments.athlete >= 0)
             start = np.maximum(self.first[moments.athlete, slot], reach + 1)
-            end = np.where(known, np.minimum(self.last[moments.athlete, slot], last_day), start - 1)
+            grown = np.minimum(self.last[moments.athlete, slot], self._known_until(moments, slot))
+            end = np.where(known, np.minimum(grown, last_day), start - 1)
             found.append((start, end))
             reach = np.maximum(reach, end)
         return found
+
+    def _known_until(self, moments: Moments, slot: int) -> Ints:
+        """The last day of which it could be known at each moment that the source was in use."""
+        known_at = np.minimum(self.known_at[moments.athlete, slot], moments.as_of)
+        delay = known_at - self.first[moments.athlete, slot] * DAY_US
+        return np.maximum(known_at // DAY_US, (moments.as_of - delay) // DAY_US)
 
     def covered_days(self, moments: Moments, first_day: Ints, last_day: Ints) -> Ints:
         """Number of the window's days on which a source was in use, as known at the moment."""
@@ -283,6 +295,29 @@ def _last(sight: Sight) -> Floats:
     return sight.scatter(moment, sight.values[ends])
 
 
+def _on_last_day(sight: Sight) -> npt.NDArray[np.bool_]:
+    """True for the rows of each moment's newest day: both limbs of one test among them."""
+    newest = np.full(sight.size, _NO_DAY)
+    np.maximum.at(newest, sight.pairs.moment, sight.pairs.day)
+    return sight.pairs.day == newest[sight.pairs.moment]
+
+
+def _mean_of(sight: Sight, chosen: npt.NDArray[np.bool_]) -> Floats:
+    moment = sight.pairs.moment[chosen]
+    total = np.bincount(moment, weights=sight.values[chosen], minlength=sight.size)
+    return _quotient(np.asarray(total, dtype=np.float64), np.bincount(moment, minlength=sight.size).astype(np.float64))
+
+
+def _last_day_mean(sight: Sight) -> Floats:
+    """Mean of the newest day's rows: a test of both limbs counts as one result."""
+    return _mean_of(sight, _on_last_day(sight))
+
+
+def _mean_before_last_day(sight: Sight) -> Floats:
+    """Mean of all rows before the newest day: a baseline that the newest result is no part of."""
+    return _mean_of(sight, ~_on_last_day(sight))
+
+
 def _spread(sight: Sight) -> Floats:
     """Sample standard deviation (ddof 1) of the rows; missing below two."""
     mean = _mean(sight)
@@ -360,6 +395,8 @@ AGGREGATES: Mapping[str, Callable[[Sight], Floats]] = {
     "max": lambda sight: _extreme(sight, np.maximum),
     "min": lambda sight: _extreme(sight, np.minimum),
     "last": _last,
+    "last_day_mean": _last_day_mean,
+    "mean_before_last_day": _mean_before_last_day,
     "spread": _spread,
     "count": _count,
     "day_count": _day_count,

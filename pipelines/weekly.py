@@ -74,11 +74,9 @@ def _build(
     names: Mapping[str, str],
     configs_folder: Path | None,
 ) -> WeeklyReport:
-    tables = read_tables(store)
-    now_known = prepare(tables, bundle.target)
-    happened = onsets(now_known, bundle.target)
-    first_known = now_known["injuries"].groupby("injury_id")["known_at"].min()
-    then = prepare(known_by(tables, instant), bundle.target)
+    then = prepare(known_by(read_tables(store), instant), bundle.target)
+    happened = onsets(then, bundle.target)
+    first_known = then["injuries"].groupby("injury_id")["known_at"].min()
     database = score_database(store)
     try:
         predictions, explanations = database.predictions(instant), database.explanations(instant)

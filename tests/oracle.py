@@ -59,11 +59,17 @@ def _covered(moment: Any, coverage: list[Any], spec: WindowSpec, reach: int) -> 
     if spec.table not in COVERED_BY:
         return set(window)
     spans = [
-        (row.first_date, row.last_date)
+        (row.first_date, min(row.last_date, _known_until(row, moment.as_of)))
         for row in coverage
         if row.table in COVERED_BY[spec.table] and _seen(row, moment.as_of)
     ]
     return {day for day in window if any(first <= day <= end for first, end in spans)}
+
+
+def _known_until(row: Any, as_of: pd.Timestamp) -> pd.Timestamp:
+    """A stretch reaches its receipt, then grows with the delay of its first day."""
+    delay = row.known_at.tz_localize(None) - row.first_date
+    return max(row.known_at.tz_localize(None).normalize(), (as_of.tz_localize(None) - delay).normalize())
 
 
 def value(moment: Any, world: Plain, spec: WindowSpec) -> float:
@@ -120,6 +126,12 @@ def _aggregate(spec: WindowSpec, moment: Any, used: list[Any], covered: set[pd.T
         "max": max,
         "min": min,
         "last": lambda values: values[-1],
+        "last_day_mean": lambda values: _mean(
+            [n for n, row in zip(values, used, strict=True) if row.date == used[-1].date]
+        ),
+        "mean_before_last_day": lambda values: _mean(
+            [n for n, row in zip(values, used, strict=True) if row.date < used[-1].date]
+        ),
         "spread": lambda values: statistics.stdev(values) if len(values) > 1 else math.nan,
         "count": len,
         "day_count": lambda values: len(by_day),
@@ -127,6 +139,10 @@ def _aggregate(spec: WindowSpec, moment: Any, used: list[Any], covered: set[pd.T
         "years_since": lambda values: (moment.date - _date(used[-1], spec)).days / 365.25,
     }
     return float(simple[spec.aggregate](numbers))
+
+
+def _mean(values: list[float]) -> float:
+    return sum(values) / len(values) if values else math.nan
 
 
 def _longest_run(days: list[pd.Timestamp]) -> int:

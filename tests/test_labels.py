@@ -85,12 +85,28 @@ def test_the_horizon_holds_the_prediction_day_and_ends_before_day_h() -> None:
     ]
 
 
-def test_a_horizon_past_the_data_is_censored_unless_the_injury_came_first() -> None:
+def test_a_horizon_past_the_data_is_censored_with_an_onset_or_without() -> None:
     tables = squad(injuries=rows("injuries", injury(1, "02-10", "02-10")))
-    assert labels_of(tables, "02-05", cut="02-12") == [[1, 1, 1]]
-    assert np.isnan(labels_of(tables, "02-11", cut="02-12")[0]).all()
-    found = labels_of(tables, "01-25", cut="02-09")[0]
-    assert found[:2] == [0, 0] and np.isnan(found[2])
+    with_onset = labels_of(tables, "02-05", cut="02-14")[0]  # reports take 3 days: followed up to 11 February
+    assert with_onset[0] == 1 and np.isnan(with_onset[1:]).all()
+    assert np.isnan(labels_of(tables, "02-05", cut="02-13")[0]).all()
+    assert labels_of(tables, "01-25", cut="02-10")[0][:2] == [0, 0]
+
+
+def test_a_season_break_ends_the_follow_up_whatever_other_sources_cover() -> None:
+    tables = squad()
+    late = tables["coverage"].assign(first_date=day("05-01"), last_date=day("06-30"))
+    test = late.assign(table="strength_tests", first_date=day("04-10"), last_date=day("04-10"))
+    both = pd.concat([tables["coverage"], late, test], ignore_index=True).astype(tables["coverage"].dtypes.to_dict())
+    found = label(index("03-25", "03-26"), {**tables, "coverage": both}, TARGET, day("06-30"))
+    assert found["7"].iloc[0] == 0 and np.isnan(found["7"].iloc[1])
+
+
+def test_a_store_without_clearances_can_be_labelled() -> None:
+    tables = squad(injuries=rows("injuries", injury(1, "02-10", "02-10")))
+    assert tables["returns"].empty
+    kept, _ = at_risk_index(tables, TARGET, day("02-01"), day("02-12"))
+    assert kept["date"].max() == day("02-10")
 
 
 def test_follow_up_ends_where_the_athlete_left() -> None:

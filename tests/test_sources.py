@@ -241,7 +241,7 @@ def test_soccermon_real_release_has_the_counted_rows(tmp_path: Path) -> None:
     assert (result.exit_code, result.problems) == (0, ())
     assert dict(result.added) == {
         "athletes": 50, "sessions": 14094, "wellness": 17007, "wearable_days": 16981, "injury_reports": 299,
-        "coverage": 200,
+        "coverage": 728,
     }  # fmt: skip
     tables = read_tables(store)
     thigh = tables["injury_reports"].query("body_area == 'thigh'")

@@ -38,7 +38,7 @@ def read(request: Request) -> Export:
         "wellness": _wellness(forms, config),
         "wearable_days": _sleep(forms, str(config["sleep_source"])),
         "injury_reports": reports[["athlete_id", "date", "body_area", "side", "severity", LINE]],
-        "coverage": _coverage(spans, str(config["sleep_source"])),
+        "coverage": _coverage(_stretches(forms, sessions, int(config["longest_silence_days"])), config),
     }
     notes = dict.fromkeys((*form_notes, *load_notes, *report_notes, *left_out))
     return Export(tables, refused, tuple(notes))
@@ -55,6 +55,7 @@ SOURCE = Source(
     read,
     CONFIG,
     frozenset(RULE_KEYS | {"date_format", "sex", "sleep_file", "sleep_source", "load_file", "injury_file",
+                           "longest_silence_days",
                            "wellness", "injury_columns", "sites"}),
 )  # fmt: skip
 
@@ -146,10 +147,20 @@ def _athletes(spans: pd.DataFrame, sex: str) -> pd.DataFrame:
     return rows
 
 
-def _coverage(spans: pd.DataFrame, sleep_source: str) -> pd.DataFrame:
-    sources = {table: sleep_source if table == "wearable_days" else "soccermon" for table in COVERED}
-    rows = [spans.assign(table=table, source=source) for table, source in sources.items()]
-    return pd.concat(rows, ignore_index=True).assign(**{LINE: "(first to last report)"})
+def _stretches(forms: pd.DataFrame, sessions: pd.DataFrame, longest_silence_days: int) -> pd.DataFrame:
+    """Stretches of days with a form or a load: a longer silence is absence and not rest."""
+    days = pd.concat([forms[["athlete_id", "date"]], sessions[["athlete_id", "date"]]]).drop_duplicates()
+    days = days.sort_values(["athlete_id", "date"], ignore_index=True)
+    silence = days.groupby("athlete_id")["date"].diff()
+    stretch = (silence.isna() | (silence > pd.Timedelta(days=longest_silence_days))).cumsum()
+    spans = days.groupby(["athlete_id", stretch.rename("stretch")])["date"].agg(first_date="min", last_date="max")
+    return spans.reset_index().drop(columns="stretch")
+
+
+def _coverage(stretches: pd.DataFrame, config: Mapping[str, Any]) -> pd.DataFrame:
+    sources = {table: str(config["sleep_source"]) if table == "wearable_days" else "soccermon" for table in COVERED}
+    rows = [stretches.assign(table=table, source=source) for table, source in sources.items()]
+    return pd.concat(rows, ignore_index=True).assign(**{LINE: "(first to last report of a stretch)"})
 
 
 def _reports(path: Path, config: Mapping[str, Any]) -> tuple[pd.DataFrame, tuple[Refusal, ...], tuple[str, ...]]:
