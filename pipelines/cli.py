@@ -47,7 +47,8 @@ AsOfOption = Annotated[
     str | None,
     typer.Option(
         "--as-of",
-        help="The moment to look from: a day (its prediction hour) or a time such as 2021-10-04T09:00Z. Default: now.",
+        help="The moment to look from: a day (its prediction hour) or a time such as 2021-10-04T09:00Z. "
+        "Default: today's prediction hour, once it has come.",
         show_default=False,
     ),
 ]

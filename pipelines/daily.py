@@ -82,12 +82,12 @@ def score_database(store: Store) -> ScoreStore:
 def moment(as_of: str | None, target: Target, now: datetime) -> pd.Timestamp:
     """The instant that `as_of` names: a day stands for its prediction hour, a time is UTC unless it says otherwise.
 
-    Without one: today's prediction hour, or now if that hour has not come. Raises NotReady for a time that lies
-    ahead, WrongArgument for text that is no ISO time: elsewhere 04.10.2021 is a day in April for some.
+    Without one: today's prediction hour. Raises NotReady for a time that lies ahead, WrongArgument for text that
+    is no ISO time: elsewhere 04.10.2021 is a day in April for some.
     """
     current = pd.Timestamp(now).as_unit("us")
     if as_of is None:
-        return min(current, target.as_of(pd.DatetimeIndex([target.local_day(current)]))[0])
+        return _todays_hour(target, current)
     try:
         found = pd.Timestamp(datetime.fromisoformat(as_of.strip()))
     except ValueError as error:
@@ -101,6 +101,19 @@ def moment(as_of: str | None, target: Target, now: datetime) -> pd.Timestamp:
             f"--as-of {as_of} lies ahead (it is {current:%Y-%m-%d %H:%M} UTC): nobody can know that data yet."
         )
     return instant
+
+
+def _todays_hour(target: Target, current: pd.Timestamp) -> pd.Timestamp:
+    """Never the present instant: two runs before the hour would then store two sets for one morning."""
+    hour = target.as_of(pd.DatetimeIndex([target.local_day(current)]))[0]
+    if hour > current:
+        local = current.tz_convert(target.time_zone)
+        raise NotReady(
+            f"today's prediction hour, {target.prediction_time} {target.time_zone}, has not come (it is "
+            f"{local:%H:%M} there). Run this later, give --as-of with a time, or set an earlier prediction_time in "
+            "target.toml and train again."
+        )
+    return hour
 
 
 def score_day(

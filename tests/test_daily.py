@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -107,9 +108,23 @@ def test_a_day_stands_for_its_prediction_hour_and_a_time_for_itself(
     assert moment(as_of, target, NOW) == pd.Timestamp(instant)
 
 
-def test_without_as_of_a_run_before_the_prediction_hour_looks_from_now(target: Target) -> None:
-    early = datetime(2025, 6, 15, 4, 30, tzinfo=UTC)
-    assert moment(None, target, early) == pd.Timestamp(early)
+@pytest.mark.parametrize("clock", ["04:30", "06:59"])
+def test_without_as_of_nothing_is_scored_before_the_prediction_hour(target: Target, clock: str) -> None:
+    early = datetime.fromisoformat(f"2025-06-15T{clock}+00:00")
+    with pytest.raises(NotReady, match=f"07:00 UTC, has not come .it is {clock} there.. Run this later, give --as-of"):
+        moment(None, target, early)
+    assert moment(early.isoformat(), target, early) == pd.Timestamp(early)
+
+
+def test_without_as_of_every_run_from_the_prediction_hour_on_has_one_moment(target: Target) -> None:
+    at = [datetime(2025, 6, 15, hour, minute, tzinfo=UTC) for hour, minute in ((7, 0), (7, 1), (23, 59))]
+    assert {moment(None, target, now) for now in at} == {pd.Timestamp("2025-06-15T07:00Z")}
+
+
+def test_the_prediction_hour_that_has_not_come_is_told_in_its_own_zone(target: Target) -> None:
+    oslo = replace(target, time_zone="Europe/Oslo", prediction_time="06:30")
+    with pytest.raises(NotReady, match=r"06:30 Europe/Oslo, has not come \(it is 06:00 there\)"):
+        moment(None, oslo, datetime(2025, 6, 15, 4, 0, tzinfo=UTC))
 
 
 @pytest.mark.parametrize("as_of", ["2025-06-16", "2025-06-15T12:01Z", "2099-01-01"])
