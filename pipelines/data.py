@@ -16,7 +16,7 @@ import io
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -203,9 +203,13 @@ def key_text(rows: pd.DataFrame, table: str) -> pd.Series:
     return text.str.strip()
 
 
-def read_versions(store: Store, table: str) -> pd.DataFrame:
-    """Every version of every row of `table` in the order of arrival, with the column `ingest`."""
-    paths = [(ingest, store.tables / ingest / f"{table}.parquet") for ingest in ingests(store)]
+def read_versions(store: Store, table: str, among: Sequence[str] | None = None) -> pd.DataFrame:
+    """Every version of every row of `table` in the order of arrival, with the column `ingest`.
+
+    `among` are the ingests to read (default: all that are there now).
+    """
+    listed = ingests(store) if among is None else among
+    paths = [(ingest, store.tables / ingest / f"{table}.parquet") for ingest in listed]
     frames = [
         as_contract(pd.read_parquet(path), table).assign(**{INGEST: ingest}) for ingest, path in paths if path.is_file()
     ]
@@ -218,9 +222,11 @@ def read_tables(store: Store) -> dict[str, pd.DataFrame]:
     """The contract tables with `superseded_at`, in an order that does not depend on the order of ingests.
 
     Of rows with one key, ordered by `known_at` and then by arrival, each is superseded when the next becomes
-    known. A row that was never visible (superseded no later than it became known) is left out.
+    known. A row that was never visible (superseded no later than it became known) is left out. An ingest that
+    lands meanwhile is in all tables or in none.
     """
-    return {name: with_superseded_at(read_versions(store, name).drop(columns=INGEST), name) for name in TABLES}
+    listed = ingests(store)
+    return {name: with_superseded_at(read_versions(store, name, listed).drop(columns=INGEST), name) for name in TABLES}
 
 
 def with_superseded_at(versions: pd.DataFrame, name: str) -> pd.DataFrame:

@@ -212,3 +212,25 @@ def test_a_refused_row_is_told_once_and_no_more_once_it_was_mended(tmp_path: Pat
     assert quarantine(store)["row_id"].to_list() == ["a 2021-10-01", "b 2021-10-01"]
     add(store, wellness(("a", "2021-10-01", "2021-10-02T06", 3)))
     assert quarantine(store)["row_id"].to_list() == ["b 2021-10-01"]
+
+
+def test_an_ingest_that_lands_while_tables_are_read_is_in_all_of_them_or_in_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = open_store(tmp_path / "store")
+    rows = wellness(("a", "2021-10-01", "2021-10-02T06", 3))
+    athletes = as_contract(
+        pd.DataFrame({"athlete_id": ["a"], "known_at": pd.to_datetime(["2021-10-01"], utc=True)}), "athletes"
+    )
+    real = data.read_versions
+
+    def landing_meanwhile(*arguments: Any) -> pd.DataFrame:
+        found = real(*arguments)
+        if not data.ingests(store):
+            with store.lock():
+                append(store, "test", {"athletes": athletes, "wellness": rows}, NO_REFUSALS, MANIFEST)
+        return found
+
+    monkeypatch.setattr(data, "read_versions", landing_meanwhile)
+    assert {name for name, table in read_tables(store).items() if len(table)} == set()
+    assert {name for name, table in read_tables(store).items() if len(table)} == {"athletes", "wellness"}
