@@ -25,7 +25,7 @@ import numpy as np
 import pandas as pd
 from filelock import FileLock, Timeout
 
-from configs.errors import NotReady, StoreBusy
+from configs.errors import IntegrityError, NotReady, StoreBusy
 from features.tables import SUPERSEDED_AT, TABLES, Tables, as_contract, empty_table
 
 FORMAT = 1
@@ -36,6 +36,7 @@ QUARANTINE_COLUMNS = ("table", "line", "row_id", "column", "reason", "raw")
 
 _MAY_BE_THERE_BEFORE = {"aliases.csv"}
 _SELF_WRITTEN = ".tmp-"
+_OPENING_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -77,13 +78,20 @@ def open_store(path: Path) -> Store:
         _check_free(path)
         path.mkdir(parents=True, exist_ok=True)
         path.chmod(0o700)
-        write_aside(marker, json.dumps({"format": FORMAT}).encode())
+        with store.lock(_OPENING_S):  # or another's ingest would clear the file aside
+            write_aside(marker, json.dumps({"format": FORMAT}).encode())
     store.tables.mkdir(exist_ok=True, mode=0o700)
     return store
 
 
 def _check_format(marker: Path) -> None:
-    found = json.loads(marker.read_text(encoding="utf-8")).get("format")
+    try:
+        found = dict(json.loads(marker.read_text(encoding="utf-8"))).get("format")
+    except (ValueError, TypeError) as error:
+        raise IntegrityError(
+            f'{marker}: damaged, not what Strainwatch writes ({error}). Restore it from a backup, or write {{"format": '
+            f"{FORMAT}}} into it: it holds nothing else."
+        ) from error
     if found != FORMAT:
         raise NotReady(f"{marker.parent}: store of format {found}; this version reads {FORMAT}. Upgrade Strainwatch.")
 
@@ -146,6 +154,8 @@ def append(store: Store, name: str, tables: Tables, refused: pd.DataFrame, manif
 def _clear_leftovers(store: Store) -> None:
     for leftover in store.tables.glob(f"{_SELF_WRITTEN}*"):
         shutil.rmtree(leftover)
+    for leftover in store.path.glob(f"{_SELF_WRITTEN}*"):
+        leftover.unlink()
 
 
 def _parquet(frame: pd.DataFrame) -> bytes:

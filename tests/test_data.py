@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from configs.errors import NotReady, StoreBusy
+from configs.errors import IntegrityError, NotReady, StoreBusy
 from features.tables import as_contract, empty_tables
 from pipelines import data
 from pipelines.data import (
@@ -234,3 +234,20 @@ def test_an_ingest_that_lands_while_tables_are_read_is_in_all_of_them_or_in_none
     monkeypatch.setattr(data, "read_versions", landing_meanwhile)
     assert {name for name, table in read_tables(store).items() if len(table)} == set()
     assert {name for name, table in read_tables(store).items() if len(table)} == {"athletes", "wellness"}
+
+
+def test_the_next_ingest_clears_what_a_killed_writer_left_in_the_root(tmp_path: Path) -> None:
+    store = open_store(tmp_path / "store")
+    (store.path / ".tmp-store.json-4711").write_text("{", encoding="utf-8")
+    add(store, wellness(("a", "2021-10-01", "2021-10-02T06", 3)))
+    assert sorted(path.name for path in store.path.iterdir()) == [".lock", "store.json", "tables"]
+
+
+@pytest.mark.parametrize("content", [b"", b'{"form', b"[1]", b"7", b"\xff\xfe"])
+def test_a_damaged_marker_is_named_with_what_to_do(tmp_path: Path, content: bytes) -> None:
+    marker = open_store(tmp_path / "store").path / "store.json"
+    marker.write_bytes(content)
+    with pytest.raises(
+        IntegrityError, match=r"store\.json: damaged, .*Restore it from a backup, or write .\"format\": 1"
+    ):
+        open_store(tmp_path / "store")
