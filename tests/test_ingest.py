@@ -322,6 +322,16 @@ def test_a_changed_row_without_receipt_time_is_known_from_the_ingest_on(squad: S
     assert left_forces(squad) == [(300, "2021-06-01 20h"), (400, "2021-11-02 09h")]
 
 
+def test_tests_of_one_day_in_another_order_correct_nothing(squad: Store) -> None:
+    tests = ["a,01/06/2021,3,3,300,310,,\n", "a,01/06/2021,3,3,320,300,,\n", "a,01/06/2021,3,3,300,,,\n"]
+    strength(squad, "".join(tests), NOW)
+    before = fingerprint(read_tables(squad))
+    again = strength(squad, "".join(tests[::-1]), NOW + timedelta(days=1))
+    assert (again.added["strength_tests"], again.superseded["strength_tests"]) == (0, 0)
+    assert again.unchanged["strength_tests"] == 5
+    assert fingerprint(read_tables(squad)) == before
+
+
 def test_an_edited_config_makes_the_same_file_worth_a_second_look(squad: Store, tmp_path: Path) -> None:
     rows = "a,05/06/2021,3,3,300,310,,\n"
     strength(squad, rows, NOW)

@@ -37,7 +37,7 @@ def read(request: Request) -> Export:
     reason = f"date not of the form {config['date_format']}: see date_format in configs/{CONFIG}"
     refused += [Refusal("strength_tests", line, reason) for line in text.frame.loc[undated, LINE]]
     tests = text.frame.assign(athlete_id=athletes, date=dates.astype("datetime64[us]"))
-    tests = _with_ids(tests[athletes.notna() & dates.notna()])
+    tests = _with_ids(tests[athletes.notna() & dates.notna()], limbs)
     rows, notes = _limbs(tests, config)
     return Export({"strength_tests": rows, "coverage": _coverage(tests)}, tuple(refused), (*text.notes, *notes))
 
@@ -67,9 +67,13 @@ def _folded(name: str) -> str:
     return " ".join(name.split()).casefold()
 
 
-def _with_ids(tests: pd.DataFrame) -> pd.DataFrame:
-    """Tests with an id: athlete, day and, from the second of a day on, a number, as the export has none."""
-    number = tests.groupby(["athlete_id", "date"]).cumcount() + 1
+def _with_ids(tests: pd.DataFrame, measured: list[str]) -> pd.DataFrame:
+    """Tests with an id: athlete, day and, from the second of a day on, a number, as the export has none.
+
+    Tests of a day are numbered by what was measured: by their place in the file, an export in another order would
+    look as if each corrected the other.
+    """
+    number = tests.sort_values(measured, kind="stable").groupby(["athlete_id", "date"]).cumcount() + 1
     suffix = number.astype("str").radd("-").where(number > 1, "")
     day = tests["date"].dt.strftime("%Y-%m-%d")
     return tests.assign(test_id="nordbord-" + tests["athlete_id"] + "-" + day + suffix)
