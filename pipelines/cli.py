@@ -33,6 +33,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+READ_ONLY = ("evaluate", "explain")
+"""Commands that write nothing but their line in the run log: they work on a store that cannot be written to."""
+
 StoreOption = Annotated[
     Path,
     typer.Option(
@@ -107,7 +110,11 @@ def _run(path: Path, command: str) -> Iterator[tuple[Store, dict[str, Any]]]:
         code = error.exit_code
         raise
     finally:
-        append_run(store.path, command, started, code, facts)
+        try:
+            append_run(store.path, command, started, code, facts)
+        except OSError:
+            if command not in READ_ONLY:
+                raise
 
 
 @app.command(epilog=EXIT_CODES)
@@ -266,10 +273,15 @@ def score(
     with _run(store, "score") as (opened, facts), working("scoring"):
         day = score_day(opened, as_of, utc_now(), replace=replace, wait_s=wait, configs_folder=configs)
         facts |= day.facts()
+        code = 0 if day.scores.scored else NotReady.exit_code
+        facts["exit_code"] = code
     if as_json:
         print_json(facts)
     else:
         _say(day.in_words())
+    if code:
+        print("strainwatch: nobody could be scored; is a source silent? See `strainwatch status`.", file=sys.stderr)
+        raise typer.Exit(code)
 
 
 @app.command(epilog=EXIT_CODES)

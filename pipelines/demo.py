@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+import configs
 from configs.errors import WrongArgument
 from pipelines.console import Report
 from pipelines.daily import Day, score_days
@@ -71,7 +72,7 @@ def run_demo(out: Path, athletes: int, seasons: int, seed: int, now: datetime, p
     mondays = _mondays(world.tables["sessions"]["date"].max())
     trained = train(store, load_recipe(), mondays[0] - pd.Timedelta(days=1), now, progress)
     last = _score_all(store, mondays, now, progress)
-    written = write_report(store, f"{mondays[-1]:%Y-%m-%d}", now)
+    written = write_report(store, f"{mondays[-1]:%Y-%m-%d}", now, configs_folder=_titled(out / "configs"))
     append_run(store.path, "demo", now, 0, {"athletes": athletes, "seasons": seasons, "seed": seed})
     return Demo(written.path, store.path, trained.bundle.version, _highest(last), _notes(trained, seed))
 
@@ -83,6 +84,15 @@ def _make_anew(out: Path) -> None:
         shutil.rmtree(out)
     out.mkdir(parents=True)
     (out / MARKER).touch()
+
+
+def _titled(folder: Path) -> Path:
+    """A configs folder whose report says in its title that nobody in it exists."""
+    folder.mkdir()
+    shipped = (configs.SHIPPED / "report.toml").read_text(encoding="utf-8")
+    title = configs.load("report.toml")["title"]
+    (folder / "report.toml").write_text(shipped.replace(title, f"{title} (simulated squad)", 1), encoding="utf-8")
+    return folder
 
 
 def _mondays(last_day: pd.Timestamp) -> pd.DatetimeIndex:

@@ -14,6 +14,7 @@ import typer
 
 import configs
 from pipelines.cli import app
+from pipelines.daily import score_database
 from pipelines.data import open_store, read_tables
 from tests.squad import MONDAYS, Ran, Squad, small_model, stored, strainwatch
 
@@ -383,3 +384,15 @@ def test_a_folder_that_is_not_a_store_is_left_alone(tmp_path: Path) -> None:
     path = csv(tmp_path, GOOD)
     assert_refused(strainwatch("ingest", "csv", path, "--store", tmp_path), 5, "not a store, and not empty")
     assert [item.name for item in tmp_path.iterdir()] == ["sessions.csv"]
+
+
+def test_a_morning_on_which_nobody_can_be_scored_ends_with_5_and_keeps_the_reasons(own_squad: Squad) -> None:
+    ran = strainwatch("score", "--store", own_squad.path, "--as-of", "2026-01-05")
+    assert ran.code == 5
+    assert "nobody could be scored" in ran.err
+    database = score_database(own_squad.store)
+    stored = database.predictions()
+    database.close()
+    silent = stored[stored["as_of"] == stored["as_of"].max()]
+    assert silent["abstained"].all()
+    assert silent["reason"].str.startswith("no data since").any()

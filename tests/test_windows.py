@@ -12,7 +12,7 @@ from features.build import build_features
 from features.specs import WindowSpec
 from features.windows import AGGREGATES
 from tests import oracle
-from tests.worlds import moments, random_world
+from tests.worlds import instant, moments, random_world, table_of
 
 BASE = WindowSpec(
     name="x", label="x", factor="overload", unit="AU", direction="+", evidence="D", reference="assumption",
@@ -96,3 +96,17 @@ def test_an_exponential_average_ends_with_the_source_it_lives_on() -> None:
     built = build_features(index, tables, [average])
     assert built.values["x"].isna().all()
     assert built.reasons["x"].tolist() == ["no source in use on enough days of the window"]
+
+
+def test_the_prediction_day_is_no_day_of_rest_and_later_coverage_is_not_foreseen() -> None:
+    tables = random_world(51)
+    first = pd.Timestamp("2024-01-01")
+    stretch = {"athlete_id": "A0", "table": "sessions", "source": "test", "first_date": first}
+    rows = [{**stretch, "last_date": first + pd.Timedelta(days=90), "known_at": instant(1.25)}]
+    load = tables["sessions"].iloc[:1].assign(athlete_id="A0", date=first, known_at=instant(0.8), load_au=600.0)
+    tables = tables | {"coverage": table_of(rows, "coverage"), "sessions": load.assign(superseded_at=pd.NaT)}
+    tables["sessions"]["superseded_at"] = tables["sessions"]["superseded_at"].astype("datetime64[us, UTC]")
+    index = pd.DataFrame({"athlete_id": ["A0"], "date": [first + pd.Timedelta(days=6)], "as_of": [instant(6.29)]})
+    index = index.astype({"athlete_id": "str", "date": "datetime64[us]", "as_of": "datetime64[us, UTC]"})
+    mean = dataclasses.replace(BASE, aggregate="daily_mean", window_days=7)
+    assert build_features(index, tables, [mean]).values["x"].tolist() == [600.0 / 6]

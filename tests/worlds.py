@@ -23,15 +23,15 @@ def random_world(seed: int, athletes: int = 4) -> dict[str, pd.DataFrame]:
     names = [f"A{number}" for number in range(athletes)]
     tables = empty_tables()
     spans = {name: (int(draw.integers(0, 30)), int(draw.integers(70, DAYS))) for name in names}
-    tables["athletes"] = _table([_athlete(name, draw) for name in names], "athletes")
-    tables["coverage"] = _table(_coverage(spans, draw), "coverage")
-    tables["sessions"] = _table(_sessions(spans, draw), "sessions")
-    tables["wellness"] = _table(_wellness(spans, draw), "wellness")
-    tables["strength_tests"] = _table(_tests(spans, draw), "strength_tests")
+    tables["athletes"] = table_of([_athlete(name, draw) for name in names], "athletes")
+    tables["coverage"] = table_of(_coverage(spans, draw), "coverage")
+    tables["sessions"] = table_of(_sessions(spans, draw), "sessions")
+    tables["wellness"] = table_of(_wellness(spans, draw), "wellness")
+    tables["strength_tests"] = table_of(_tests(spans, draw), "strength_tests")
     return tables
 
 
-def _table(rows: list[dict[str, object]], name: str) -> pd.DataFrame:
+def table_of(rows: list[dict[str, object]], name: str) -> pd.DataFrame:
     return as_contract(
         pd.DataFrame(rows).reindex(columns=list(dict.fromkeys([*(key for row in rows for key in row), SUPERSEDED_AT]))),
         name,

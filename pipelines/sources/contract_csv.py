@@ -16,19 +16,23 @@ def read(request: Request) -> Export:
     """Every contract table found, as text. Trouble with any file as a whole refuses all, told together."""
     texts: dict[str, CsvText] = {}
     troubles: list[str] = []
+    empty: list[str] = []
     for path in _files(request.path, request.config):
         try:
             text = read_csv_text(path)
+            if text.frame.empty and not text.ragged and path != request.path:
+                empty.append(f"{path.name}: a header but no rows; nothing to take from it.")
+                continue
             require_rows(text, path)
             texts[path.stem] = text
         except FileRefused as error:
             troubles.append(str(error))
-    if troubles:
-        raise FileRefused("\n".join(troubles))
+    if troubles or not texts:
+        raise FileRefused("\n".join([*troubles, *empty]))
     refused = tuple(
         Refusal(table, line, reason, raw) for table, text in texts.items() for line, raw, reason in text.ragged
     )
-    notes = [note for text in texts.values() for note in text.notes] + _ignored(request.path)
+    notes = [note for text in texts.values() for note in text.notes] + empty + _ignored(request.path)
     return Export({table: text.frame for table, text in texts.items()}, refused, tuple(notes))
 
 

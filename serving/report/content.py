@@ -31,8 +31,10 @@ from serving.report.runs import (
 )
 from serving.report.settings import Band, ReportSettings
 from serving.report.timeline import Mark, Timeline, TimelineSource, marks_of
-from serving.report.wording import day, listed
+from serving.report.wording import age, day, listed
 
+RECENT_INJURY_DAYS = 730
+"""Injuries no older than this stand on an athlete's card."""
 TRACKS = 5
 """Factors drawn on a timeline."""
 
@@ -73,6 +75,7 @@ class Flag:
     row: AthleteRow
     sentence: str
     fixed: tuple[str, ...]
+    injuries: tuple[str, ...]
     checks: tuple[Check, ...]
 
 
@@ -136,7 +139,8 @@ class WeeklyReport:
         """Such as "Week 23, 2 to 8 June 2025": the days that the main horizon covers."""
         last = self.date + pd.Timedelta(days=self.settings.horizon_days - 1)
         first = str(self.date.day) if self.date.month == last.month else f"{self.date.day} {self.date:%B}"
-        return f"Week {self.date.isocalendar()[1]}, {first} to {day(last)}"
+        span = f"{first} to {day(last)}"
+        return f"Week {self.date.isocalendar()[1]}, {span}" if self.date.weekday() == 0 else span
 
 
 def build_report(
@@ -294,7 +298,13 @@ class _Maker:
         """By band, then by how much of the score comes from what can be worked on."""
         flagged = [row for row in rows if row.is_flagged]
         ordered = sorted(flagged, key=lambda row: (-row.band.rank, -_workable(row.shares), row.athlete_id))
-        return tuple(_flag(row, self.settings) for row in ordered)
+        return tuple(_flag(row, self.settings, self._recent_injuries(row.athlete_id)) for row in ordered)
+
+    def _recent_injuries(self, athlete_id: str) -> tuple[str, ...]:
+        """Injuries of the last two years, newest first: staff look for them whatever their weight in the score."""
+        marks = [mark for mark in marks_of(athlete_id, self.tables) if not mark.is_return]
+        recent = [mark for mark in marks if self.date - mark.date <= pd.Timedelta(days=RECENT_INJURY_DAYS)]
+        return tuple(f"{mark.text} {age(mark.date, self.date)}" for mark in reversed(recent))
 
     def _not_scored(self) -> tuple[NotScored, ...]:
         abstained = {
@@ -365,12 +375,13 @@ def _workable(shares: Sequence[FactorShare]) -> float:
     return math.fsum(share.contribution for share in shares if share.factor.modifiable and share.is_raising)
 
 
-def _flag(row: AthleteRow, settings: ReportSettings) -> Flag:
+def _flag(row: AthleteRow, settings: ReportSettings, injuries: tuple[str, ...]) -> Flag:
     least = math.log(settings.smallest_odds)
     raising = [share for share in row.shares if share.contribution >= least]
     workable = [share for share in raising if share.factor.modifiable][: settings.reasons]
     fixed = [share for share in raising if not share.factor.modifiable]
-    return Flag(row, _sentence(workable, fixed), tuple(share.leading.text for share in fixed), _checks(workable))
+    facts = tuple(share.leading.text for share in fixed)
+    return Flag(row, _sentence(workable, fixed), facts, injuries, _checks(workable))
 
 
 def _sentence(workable: Sequence[FactorShare], fixed: Sequence[FactorShare]) -> str:
