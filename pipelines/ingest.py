@@ -86,7 +86,7 @@ def ingest(
     config = _config(declared, configs_folder)
     rule = receipt(config, f"configs/{declared.config}") if declared.config else None
     files = _hashes(declared, path, config)
-    identity = _identity(source, config, athlete, files)
+    identity = _identity(declared, config, athlete, files, named=path.is_dir())
     with store.lock(wait_s):
         past = [manifest for manifest in data.manifests(store) if manifest["files_sha256"] == identity]
         if past and not past[-1]["quarantined"]:
@@ -97,8 +97,9 @@ def ingest(
         changes = {name: _news(result, name, store, source, rule, now) for name, result in judged.items()}
         result = _result(source, export, judged, changes, store)
         refused = _quarantine(judged, export)
-        if past and not any(result.added.values()) and _held_back(store, past[-1][INGEST]).equals(refused):
-            return replace(result, ingest=None, already_known=True)
+        told_before = refused.empty or (bool(past) and _held_back(store, past[-1][INGEST]).equals(refused))
+        if told_before and not any(result.added.values()):
+            return replace(result, already_known=True)
         manifest = _manifest(result, files, identity, rule, now)
         tables = {name: change.rows for name, change in changes.items()}
         added = data.append(store, f"{source}-{identity[:8]}", tables, refused, manifest)
@@ -123,13 +124,29 @@ def _config(source: Source, folder: Path | None) -> dict[str, Any]:
 def _hashes(source: Source, path: Path, config: Mapping[str, Any]) -> list[dict[str, str]]:
     if not path.exists():
         raise FileRefused(f"{path}: no such file or folder.")
-    files = source.files(path, config)
-    return [{"name": file.name, "sha256": hashlib.sha256(file.read_bytes()).hexdigest()} for file in files]
+    return [
+        {"name": file.relative_to(path).as_posix() if path.is_dir() else file.name, "sha256": _hash(file)}
+        for file in source.files(path, config)
+    ]
 
 
-def _identity(source: str, config: Mapping[str, Any], athlete: str | None, files: list[dict[str, str]]) -> str:
-    """A hash of all that decides what an ingest yields: an edited config is worth a second look."""
-    parts = [source, config, athlete, files]
+def _hash(file: Path) -> str:
+    try:
+        return hashlib.sha256(file.read_bytes()).hexdigest()
+    except OSError as error:
+        raise FileRefused(f"{file}: cannot be read ({error.strerror}). Check the file and its rights.") from error
+
+
+def _identity(
+    source: Source, config: Mapping[str, Any], athlete: str | None, files: list[dict[str, str]], *, named: bool
+) -> str:
+    """A hash of all that decides what an ingest yields: an edited config is worth a second look, a new name is not.
+
+    Names count where they say what a file holds: within a folder (a measure, an athlete) and of contract tables,
+    which alone have no config.
+    """
+    contents = sorted((file["name"] if named or not source.config else "", file["sha256"]) for file in files)
+    parts = [source.name, config, athlete, contents]
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
 
 

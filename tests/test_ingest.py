@@ -178,6 +178,16 @@ def test_files_that_are_no_contract_tables_are_mentioned(store: Store) -> None:
     )
 
 
+def test_a_file_without_the_right_to_read_it_is_refused(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    def denied(path: Path) -> bytes:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    path = write(store.path.parent / "in", "sessions.csv", GOOD)
+    monkeypatch.setattr(Path, "read_bytes", denied)  # chmod does not keep an administrator out
+    with pytest.raises(FileRefused, match=r"sessions\.csv: cannot be read \(Permission denied\)"):
+        ingest(store, "csv", path, now=NOW)
+
+
 # --- append only ----------------------------------------------------------------------------------
 
 
@@ -330,6 +340,35 @@ def test_tests_of_one_day_in_another_order_correct_nothing(squad: Store) -> None
     assert (again.added["strength_tests"], again.superseded["strength_tests"]) == (0, 0)
     assert again.unchanged["strength_tests"] == 5
     assert fingerprint(read_tables(squad)) == before
+
+
+def test_a_renamed_file_is_the_same_file(squad: Store) -> None:
+    rows = "a,05/06/2021,3,3,300,310,,\n"
+    strength(squad, rows, NOW)
+    renamed = write(squad.path.parent / "in", "export (1).csv", NORDBORD + rows)
+    again = ingest(squad, "nordbord", renamed, now=NOW)
+    assert (again.already_known, again.unchanged, len(manifests(squad))) == (True, {}, 2)
+    assert [file["name"] for manifest in manifests(squad) for file in manifest["files"]] == [
+        "athletes.csv",
+        "nordbord.csv",
+    ]
+
+
+def test_contents_that_change_places_in_a_folder_are_not_the_same_export(store: Store, tmp_path: Path) -> None:
+    """Two contract tables whose columns both files satisfy: only the name says which is which."""
+    first, second = (f"athlete_id,date,known_at,source\n{who},2021-10-01,2021-10-02T06:00:00Z,x\n" for who in "ab")
+    for contents in ((first, second), (second, first)):
+        for name, content in zip(("wellness.csv", "wearable_days.csv"), contents, strict=True):
+            write(tmp_path / "in", name, content)
+        assert not ingest(store, "csv", tmp_path / "in", now=NOW).already_known
+    assert set(read_tables(store)["wellness"]["athlete_id"]) == {"a", "b"}
+
+
+def test_an_export_that_says_nothing_new_leaves_no_ingest(store: Store) -> None:
+    bring(store, GOOD)
+    shorter = bring(store, GOOD.rsplit("\n", 2)[0] + "\n")
+    assert (shorter.already_known, shorter.ingest, shorter.unchanged) == (True, None, {"sessions": 2})
+    assert len(manifests(store)) == 1
 
 
 def test_an_edited_config_makes_the_same_file_worth_a_second_look(squad: Store, tmp_path: Path) -> None:
