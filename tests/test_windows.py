@@ -103,9 +103,8 @@ def test_the_prediction_day_is_no_day_of_rest_and_later_coverage_is_not_foreseen
     first = pd.Timestamp("2024-01-01")
     stretch = {"athlete_id": "A0", "table": "sessions", "source": "test", "first_date": first}
     rows = [{**stretch, "last_date": first + pd.Timedelta(days=90), "known_at": instant(1.25)}]
-    load = tables["sessions"].iloc[:1].assign(athlete_id="A0", date=first, known_at=instant(0.8), load_au=600.0)
-    tables = tables | {"coverage": table_of(rows, "coverage"), "sessions": load.assign(superseded_at=pd.NaT)}
-    tables["sessions"]["superseded_at"] = tables["sessions"]["superseded_at"].astype("datetime64[us, UTC]")
+    session = {"session_id": "s", "athlete_id": "A0", "date": first, "known_at": instant(0.8), "load_au": 600.0}
+    tables |= {"coverage": table_of(rows, "coverage"), "sessions": table_of([session], "sessions")}
     index = pd.DataFrame({"athlete_id": ["A0"], "date": [first + pd.Timedelta(days=6)], "as_of": [instant(6.29)]})
     index = index.astype({"athlete_id": "str", "date": "datetime64[us]", "as_of": "datetime64[us, UTC]"})
     mean = dataclasses.replace(BASE, aggregate="daily_mean", window_days=7)

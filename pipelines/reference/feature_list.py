@@ -22,6 +22,8 @@ AGGREGATES_IN_WORDS: Mapping[str, str] = {
     "max": "highest {column}",
     "min": "lowest {column}",
     "last": "newest {column}",
+    "last_day_mean": "mean of {column} over the newest day's rows",
+    "mean_before_last_day": "mean of {column} over the rows before the newest day",
     "spread": "standard deviation of {column} over the rows",
     "count": "number of rows with {column}",
     "day_count": "number of days with {column}",
