@@ -6,7 +6,8 @@
     ├── NotReady        5  the store lacks what the command needs (no data, no model, unknown athlete)
     ├── StoreBusy       6  another process holds the store
     ├── ConfigError     7  a file in configs/ is wrong
-    └── IntegrityError  8  a self-check failed (replay, additivity): nothing was written
+    ├── IntegrityError  8  a self-check failed (replay, additivity): nothing was written
+    └── SystemRefused   9  any other trouble with a file or folder (rights, a full disk)
 
 Exit code 4 (some rows quarantined, the rest came in) is an outcome and not an error; 1 is a defect of
 Strainwatch itself.
@@ -45,3 +46,7 @@ class ConfigError(StrainwatchError):
 
 class IntegrityError(StrainwatchError):
     exit_code = 8
+
+
+class SystemRefused(StrainwatchError):
+    exit_code = 9

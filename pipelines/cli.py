@@ -12,16 +12,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from configs.errors import NotReady, StrainwatchError, WrongArgument
+from configs.errors import NotReady, StrainwatchError, SystemRefused, WrongArgument
 
 if TYPE_CHECKING:
     from models.registry import Alias
     from pipelines.data import Store
 
-EXIT_CODES = """Exit codes: 0 done; 1 a defect of Strainwatch; 2 wrong command line; 3 a file was refused, nothing
-came in;
-4 some rows were quarantined, the rest came in; 5 the store lacks what the command needs; 6 another process holds the
-store; 7 a config file is wrong; 8 a self-check failed, nothing was written; 130 interrupted."""
+EXIT_CODES = """Exit codes: 0 done; 1 a defect of Strainwatch; 2 wrong command line;
+3 a file was refused, nothing came in;
+4 some rows were quarantined, the rest came in;
+5 the store lacks what the command needs, or nobody could be scored;
+6 another process holds the store; 7 a config file is wrong;
+8 a self-check failed, nothing was written;
+9 the system refused a file or folder; 130 interrupted."""
 
 app = typer.Typer(
     name="strainwatch",
@@ -65,13 +68,24 @@ WaitOption = Annotated[float, typer.Option("--wait", help="Seconds to wait while
 def main() -> None:
     """Run the command line; user-caused errors end with their message and exit code, not with a traceback."""
     try:
-        app()
+        _run_app()
     except StrainwatchError as error:
         print(f"strainwatch: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         print("strainwatch: interrupted; the store is as it was.", file=sys.stderr)
         sys.exit(130)
+
+
+def _run_app() -> None:
+    """The command; what the system refuses becomes an error with file and reason."""
+    try:
+        app()
+    except OSError as error:
+        names = [str(name) for name in (error.filename, error.filename2) if name is not None]
+        reason = error.strerror or error
+        advice = "Check the path, its rights and the space on the disk."
+        raise SystemRefused(f"{' -> '.join(names) or 'a file'}: {reason}. {advice}") from error
 
 
 @app.callback()
@@ -109,6 +123,9 @@ def _run(path: Path, command: str) -> Iterator[tuple[Store, dict[str, Any]]]:
     except StrainwatchError as error:
         code = error.exit_code
         raise
+    except OSError:
+        code = SystemRefused.exit_code
+        raise
     finally:
         try:
             append_run(store.path, command, started, code, facts)
@@ -119,7 +136,9 @@ def _run(path: Path, command: str) -> Iterator[tuple[Store, dict[str, Any]]]:
 
 @app.command(epilog=EXIT_CODES)
 def demo(
-    out: Annotated[Path, typer.Option("--out", help="Folder for exports, store and report; made anew.")] = Path("demo"),
+    out: Annotated[
+        Path, typer.Option("--out", help="Folder for exports, store and report; made anew.", file_okay=False)
+    ] = Path("demo"),
     athletes: Annotated[int, typer.Option(min=8, help="Size of the squad.")] = 40,
     seasons: Annotated[int, typer.Option(min=1, help="How many seasons.")] = 2,
     seed: Annotated[int, typer.Option(help="Another seed, another squad.")] = 7,
@@ -316,7 +335,7 @@ def report(
     store: StoreOption,
     as_of: AsOfOption = None,
     out: Annotated[
-        Path | None, typer.Option("--out", help="Folder for the file. Default: reports/ in the store.")
+        Path | None, typer.Option("--out", help="Folder for the file. Default: reports/ in the store.", file_okay=False)
     ] = None,
     names: Annotated[
         Path | None,

@@ -16,6 +16,7 @@ import configs
 from pipelines.cli import app
 from pipelines.daily import score_database
 from pipelines.data import open_store, read_tables
+from pipelines.run_log import last_run
 from tests.squad import MONDAYS, Ran, Squad, small_model, stored, strainwatch
 
 DAY = MONDAYS[0]
@@ -53,7 +54,7 @@ def test_the_commands_are_those_that_were_promised() -> None:
 def test_every_command_and_option_explains_itself_and_tells_the_exit_codes(command: str) -> None:
     ran = strainwatch(command, "--help")
     assert_quiet(ran)
-    for number in range(9):
+    for number in range(10):
         assert re.search(rf"\b{number} [a-z]", ran.out), f"exit code {number}"
     declared = typer.main.get_command(app).commands[command]  # type: ignore[attr-defined]
     assert len(declared.help or "") > 30
@@ -396,3 +397,32 @@ def test_a_morning_on_which_nobody_can_be_scored_ends_with_5_and_keeps_the_reaso
     silent = stored[stored["as_of"] == stored["as_of"].max()]
     assert silent["abstained"].all()
     assert silent["reason"].str.startswith("no data since").any()
+
+
+@pytest.mark.parametrize("command", [["demo"], ["report", "--store", "absent"]])
+def test_a_file_where_a_folder_is_to_be_written_ends_with_2(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = csv(Path(), GOOD)
+    assert_refused(strainwatch(*command, "--out", path), 2, "'sessions.csv' is a file.")
+    assert path.read_text(encoding="utf-8") == GOOD
+
+
+def test_what_the_system_refuses_ends_with_9_and_names_file_and_reason(own_squad: Squad, tmp_path: Path) -> None:
+    below = csv(tmp_path, GOOD) / "reports"
+    ran = strainwatch("report", "--store", own_squad.path, "--as-of", DAY, "--out", below)
+    assert_refused(ran, 9, f"{below}: Not a directory. Check the path, its rights")
+    assert (last_run(own_squad.path) or {})["exit_code"] == 9
+
+
+def test_a_damaged_marker_of_a_store_ends_with_8(tmp_path: Path) -> None:
+    (open_store(tmp_path / "store").path / "store.json").write_text("{", encoding="utf-8")
+    assert_refused(strainwatch("status", "--store", tmp_path / "store"), 8, "store.json: damaged")
+
+
+def test_status_creates_nothing(tmp_path: Path) -> None:
+    store = open_store(tmp_path / "store").path
+    before = sorted(store.rglob("*"))
+    assert strainwatch("status", "--store", store).code == 0
+    assert sorted(store.rglob("*")) == before
