@@ -47,13 +47,14 @@ FIGURE_DPI = 110
 _REQUIREMENTS = ("strainwatch", "lightgbm", "numpy", "pandas", "pyarrow")
 _PARAMETERS_PER_CALL = 100  # MLflow refuses more
 _LONGEST_TAG = 5000
-_QUIET: Mapping[str, str] = {
+_DEFAULTS: Mapping[str, str] = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "MLFLOW_RECORD_ENV_VARS_IN_MODEL_LOGGING": "false",
     "MLFLOW_UV_AUTO_DETECT": "false",  # it would copy a uv.lock of the working directory into the model
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",  # a server that is gone is told after seconds; by default after minutes
     "GIT_PYTHON_REFRESH": "quiet",  # MLflow looks for a commit and complains where git is not installed
 }
 
@@ -264,10 +265,23 @@ def _connected(place: _Place) -> Iterator[Any]:
     mlflow.set_tracking_uri(place.tracking_uri)
     try:
         yield mlflow
+    except mlflow.exceptions.MlflowException as error:
+        raise NotReady(_no_answer(place, error)) from error
     finally:
         mlflow.set_tracking_uri(None)
         if before is not None:
             os.environ["MLFLOW_TRACKING_URI"] = before
+
+
+def _no_answer(place: _Place, error: Exception) -> str:
+    """What MLflow said, in one line and without a password that the address may hold."""
+    address = _PASSWORD.sub("//", place.tracking_uri)
+    reason = _PASSWORD.sub("//", " ".join(str(error).split()))
+    return f"{address}: MLflow cannot do this: {reason[:_LONGEST_REASON]}. Check MLFLOW_TRACKING_URI and its server."
+
+
+_PASSWORD = re.compile(r"//[^/@\s]*@")
+_LONGEST_REASON = 500
 
 
 @contextmanager
@@ -288,7 +302,7 @@ _OF_OTHERS: tuple[tuple[str, type[Warning]], ...] = (
 
 def _import_mlflow() -> Any:
     """MLflow without telemetry, progress bars and news of its doings; its warnings and errors still come."""
-    for name, value in _QUIET.items():
+    for name, value in _DEFAULTS.items():
         os.environ.setdefault(name, value)
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
     import mlflow

@@ -353,3 +353,18 @@ def test_loading_as_mlflow_does_checks_the_bundle(bundle_folder: Path) -> None:
     assert _load_pyfunc(str(bundle_folder)).bundle.version == Bundle.load(bundle_folder).version
     with pytest.raises(IntegrityError, match="is no bundle"):
         _load_pyfunc(str(bundle_folder.parent))
+
+
+def test_a_server_that_does_not_answer_is_named_without_its_password(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as free:
+        free_port = free.getsockname()[1]
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://somebody:secret@127.0.0.1:{free_port}")
+    told = rf"^http://127\.0\.0\.1:{free_port}: MLflow cannot do this: .*Connection refused.*MLFLOW_TRACKING_URI"
+    for use in (registry.champion, registry.versions):
+        with pytest.raises(NotReady, match=told) as caught:
+            use(tmp_path)
+        assert "secret" not in str(caught.value)
+        assert "\n" not in str(caught.value)
