@@ -28,7 +28,7 @@ from typing import Any
 import pandas as pd
 
 from configs import load, reject_unknown
-from configs.errors import ROWS_QUARANTINED, FileRefused, WrongArgument
+from configs.errors import ROWS_QUARANTINED, ConfigError, FileRefused, WrongArgument
 from features.tables import TABLES, Tables, empty_table
 from features.validation import Problem, Validation, refuse, validate
 from pipelines import data
@@ -116,9 +116,38 @@ def _source(name: str) -> Source:
 def _config(source: Source, folder: Path | None) -> dict[str, Any]:
     if not source.config:
         return {}
-    config = load(source.config, folder)
-    reject_unknown(config, set(source.known_keys), f"configs/{source.config}")
+    own = load(source.config, folder)
+    reject_unknown(own, set(source.known_keys), f"configs/{source.config}")
+    config = {**load(source.config), **own}
+    missing = [entry for entry in _NEEDED[source.name] if _lacks(config, *entry.split("."))]
+    if missing:
+        raise ConfigError(f"configs/{source.config}: {', '.join(missing)} missing. Add what the shipped file has.")
     return config
+
+
+_NEEDED: Mapping[str, tuple[str, ...]] = {
+    "soccermon": (
+        "wellness.*.file",
+        "wellness.*.from",
+        *(f"injury_columns.{key}" for key in ("player", "sites", "date")),
+    ),
+    "jovanovic": (
+        *(f"columns.{key}" for key in ("athlete", "season", "day", "location", "kind")),
+        *(f"assumed.{key}" for key in ("absence_days", "squad")),
+    ),
+    "nordbord": ("columns.athlete", "columns.date", "limbs.*.reps", "limbs.*.peak_force_n"),
+    "whoop": tuple(f"columns.{key}" for key in ("zone", "wake", "asleep_min", *whoop.MEASURES)),
+}
+"""Entries of tables that a source cannot do without; * is every entry. A table that a user gives replaces the shipped
+one, since to leave out a column or a measure must be possible."""
+
+
+def _lacks(table: Any, key: str, *below: str) -> bool:
+    if not isinstance(table, Mapping):
+        return True
+    if key == "*":
+        return any(_lacks(entry, *below) for entry in table.values())
+    return key not in table or (bool(below) and _lacks(table[key], *below))
 
 
 def _hashes(source: Source, path: Path, config: Mapping[str, Any]) -> list[dict[str, str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import subprocess
 import sys
 import time
@@ -13,7 +14,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from configs.errors import FileRefused
+from configs.errors import ConfigError, FileRefused
 from pipelines.data import Store, fingerprint, manifests, open_store, quarantine, read_tables
 from pipelines.ingest import IngestResult, ingest
 
@@ -479,3 +480,26 @@ def test_sigkill_at_any_time_leaves_a_store_on_which_the_same_ingest_succeeds(tm
             time.sleep(0.05 * turn)
             process.kill()
             check_all_or_nothing(folder, source, process.wait)
+
+
+def test_a_source_config_with_one_key_keeps_the_shipped_rest(squad: Store, tmp_path: Path) -> None:
+    write(tmp_path / "own/sources", "nordbord.toml", 'date_format = "%m/%d/%Y"\n')
+    path = write(tmp_path / "in", "nordbord.csv", NORDBORD + "a,05/30/2021,3,3,300,310,,\n")
+    assert ingest(squad, "nordbord", path, now=NOW, configs_folder=tmp_path / "own").added["strength_tests"] == 2
+
+
+@pytest.mark.parametrize(
+    ("config", "missing"),
+    [
+        ('[columns]\nathlete = "Athlete"\n', "columns.date missing"),
+        ('[limbs.left]\nreps = "L Reps"\n', "limbs.*.peak_force_n missing"),
+        ("columns = 3\n", "columns.athlete, columns.date missing"),
+    ],
+)
+def test_a_source_config_that_lacks_a_needed_entry_is_told_which(
+    squad: Store, tmp_path: Path, config: str, missing: str
+) -> None:
+    write(tmp_path / "own/sources", "nordbord.toml", config)
+    path = write(tmp_path / "in", "nordbord.csv", NORDBORD + "a,05/10/2021,3,3,300,310,,\n")
+    with pytest.raises(ConfigError, match=re.escape(f"configs/sources/nordbord.toml: {missing}")):
+        ingest(squad, "nordbord", path, now=NOW, configs_folder=tmp_path / "own")
