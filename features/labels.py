@@ -105,7 +105,8 @@ def _follow_up(index: pd.DataFrame, tables: Mapping[str, pd.DataFrame], target: 
     leaving = days(index[["athlete_id"]].merge(gone, on="athlete_id", how="left")["left_date"])
     leaving = np.where(leaving < 0, np.iinfo(np.int64).max, leaving)
     cut = days(pd.Series([data_cut]))[0] - target.reporting_days
-    return np.minimum(np.minimum(within, leaving), cut)
+    last: Ints = np.minimum(np.minimum(within, leaving), cut)
+    return last
 
 
 def _stretches(coverage: pd.DataFrame) -> pd.DataFrame:

@@ -191,7 +191,8 @@ class Coverage:
         """The last day of which it could be known at each moment that the source was in use."""
         known_at = np.minimum(self.known_at[moments.athlete, slot], moments.as_of)
         delay = known_at - self.first[moments.athlete, slot] * DAY_US
-        return np.maximum(known_at // DAY_US, (moments.as_of - delay) // DAY_US)
+        until: Ints = np.maximum(known_at // DAY_US, (moments.as_of - delay) // DAY_US)
+        return until
 
     def covered_days(self, moments: Moments, first_day: Ints, last_day: Ints) -> Ints:
         """Number of the window's days on which a source was in use, as known at the moment."""
@@ -295,14 +296,15 @@ def _last(sight: Sight) -> Floats:
     return sight.scatter(moment, sight.values[ends])
 
 
-def _on_last_day(sight: Sight) -> npt.NDArray[np.bool_]:
+def _on_last_day(sight: Sight) -> Bools:
     """True for the rows of each moment's newest day: both limbs of one test among them."""
     newest = np.full(sight.size, _NO_DAY)
     np.maximum.at(newest, sight.pairs.moment, sight.pairs.day)
-    return sight.pairs.day == newest[sight.pairs.moment]
+    is_newest: Bools = sight.pairs.day == newest[sight.pairs.moment]
+    return is_newest
 
 
-def _mean_of(sight: Sight, chosen: npt.NDArray[np.bool_]) -> Floats:
+def _mean_of(sight: Sight, chosen: Bools) -> Floats:
     moment = sight.pairs.moment[chosen]
     total = np.bincount(moment, weights=sight.values[chosen], minlength=sight.size)
     return _quotient(np.asarray(total, dtype=np.float64), np.bincount(moment, minlength=sight.size).astype(np.float64))
