@@ -9,12 +9,11 @@ import configs
 from pipelines.reference.markdown import page, words
 
 _CONFIGS_INTRO = """\
-The files that ship in `configs/`, each with its own introduction; every value is explained beside it in
-the file. To change one, copy it into a folder of your own and give `--configs FOLDER`. The folder needs
-only the files that it changes. A copy replaces the shipped file as a whole, except that `model.toml` and those
-in `sources/` are completed key by key (a table such as `[columns]` is one key). An unknown key is an error that
-lists the known ones (exit code 7). `simulation.toml`
-serves `strainwatch demo`, which takes no `--configs`."""
+The files that ship in `configs/`, each with its own introduction; every value is explained beside it in the
+file. To change one, copy it into a folder of your own and give `--configs FOLDER`. The folder needs only the
+files that it changes. A copy replaces the shipped file as a whole, except that `model.toml` and those in
+`sources/` are completed key by key (a table such as `[columns]` is one key). An unknown key is an error that
+lists the known ones (exit code 7). `simulation.toml` serves `strainwatch demo`, which takes no `--configs`."""
 
 MOST_LISTED = 40
 """A file with more entries than this gets their number instead of their names."""
