@@ -61,10 +61,10 @@ def write_report(
 def _is_scored(store: Store, instant: pd.Timestamp, bundle: Bundle) -> bool:
     database = score_database(store)
     try:
-        stored = database.predictions(instant)
+        stored = database.predictions(at=instant)
     finally:
         database.close()
-    return bool(((stored["as_of"] == instant) & (stored["model_version"] == bundle.version)).any())
+    return bool((stored["model_version"] == bundle.version).any())
 
 
 def _build(
@@ -77,9 +77,13 @@ def _build(
     then = prepare(known_by(read_tables(store), instant), bundle.target)
     happened = onsets(then, bundle.target)
     first_known = then["injuries"].groupby("injury_id")["known_at"].min()
+    settings = load_report_settings(configs_folder)
     database = score_database(store)
     try:
-        predictions, explanations = database.predictions(instant), database.explanations(instant)
+        since = instant - pd.Timedelta(weeks=settings.track_record_weeks + 1)
+        predictions = database.predictions(instant, since=since)
+        charted = instant - pd.Timedelta(weeks=settings.timeline_weeks + 1)
+        explanations = database.explanations(instant, since=charted)
     finally:
         database.close()
     return build_report(
@@ -92,7 +96,7 @@ def _build(
         tables={name: table[table["superseded_at"].isna()] for name, table in then.items()},
         onsets=happened.assign(known_at=happened["injury_id"].map(first_known)),
         model=model_facts(bundle),
-        settings=load_report_settings(configs_folder),
+        settings=settings,
         names=names,
     )
 
