@@ -78,6 +78,7 @@ def auroc(score: np.ndarray, happened: np.ndarray) -> float:
     return float((ranks[happened].sum() - cases * (cases + 1) / 2) / (cases * (len(score) - cases)))
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_does_not(tmp_path: Path) -> None:
     written = {}
     for name, seed in (("first", 5), ("again", 5), ("other", 6)):
