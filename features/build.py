@@ -26,6 +26,7 @@ from features.windows import (
     Sight,
     Visible,
     codes,
+    covered_days,
     instants,
     look_back_days,
     visible,
@@ -172,14 +173,15 @@ def _window(block: _Block, spec: WindowSpec) -> _Result:
     values = block.tables.values(spec)[base.rows]
     valid = ~np.isnan(values)
     used = valid if spec.at_least is None else valid & (np.nan_to_num(values, nan=-np.inf) >= spec.at_least)
+    rows, held = _count(base), _count(base, valid)
     covered, stretches = _coverage(block, spec)
-    pairs = base.with_value(used)
-    sight = Sight(pairs, values[used], covered, stretches, spec.window_days)
+    sight = Sight(base.with_value(used), values[used], covered, stretches, spec.window_days)
     result = AGGREGATES[spec.aggregate](sight)
     reasons = np.full(len(block.moments), None, dtype=object)
-    _fill_empty(result, block, spec, sight, _count(base), _count(base.with_value(valid)))
-    _withhold(result, reasons, block, spec, base, valid, covered)
-    _explain_missing(result, reasons, spec, _count(base))
+    _fill_empty(result, block, spec, sight, rows, held)
+    _withhold(result, reasons, block, spec, covered, rows, held)
+    _refuse_mixed(result, reasons, block, spec, base, valid)
+    _explain_missing(result, reasons, spec, rows)
     return _Result(result, _newest(sight, result), reasons)
 
 
@@ -197,8 +199,9 @@ def _dates(table: pd.DataFrame, column: str) -> pd.Series:
     return pd.Series(pd.Timestamp(0), index=table.index)
 
 
-def _count(pairs: Visible) -> Ints:
-    return np.bincount(pairs.moment, minlength=len(pairs.moments))
+def _count(pairs: Visible, chosen: Bools | slice = slice(None)) -> Ints:
+    """Rows that each moment sees; of them only the `chosen` ones."""
+    return np.bincount(pairs.moment[chosen], minlength=len(pairs.moments))
 
 
 def _matches(table: pd.DataFrame, where: Mapping[str, tuple[str, ...]]) -> Bools:
@@ -224,9 +227,8 @@ def _coverage(block: _Block, spec: WindowSpec) -> tuple[Ints, list[tuple[Ints, I
         return np.full(len(last), spec.window_days), [(first, last)]
     key = (COVERED_BY[spec.table], look_back_days(spec), spec.lag_days)
     if key not in block.covered:
-        coverage = block.tables.coverage(spec.table)
-        stretches = coverage.stretches(block.moments, first, last)
-        block.covered[key] = (coverage.covered_days(block.moments, first, last), stretches)
+        stretches = block.tables.coverage(spec.table).stretches(block.moments, first, last)
+        block.covered[key] = (covered_days(stretches, len(last)), stretches)
     return block.covered[key]
 
 
@@ -235,15 +237,16 @@ def _covered_in_window(block: _Block, spec: WindowSpec, covered: Ints) -> Ints:
     if look_back_days(spec) == spec.window_days:
         return covered
     last = block.moments.day - spec.lag_days
-    return block.tables.coverage(spec.table).covered_days(block.moments, last - spec.window_days + 1, last)
+    first = last - spec.window_days + 1
+    return covered_days(block.tables.coverage(spec.table).stretches(block.moments, first, last), len(last))
 
 
-def _fill_empty(result: Floats, block: _Block, spec: WindowSpec, sight: Sight, rows: Ints, recorded_rows: Ints) -> None:
+def _fill_empty(result: Floats, block: _Block, spec: WindowSpec, sight: Sight, rows: Ints, held: Ints) -> None:
     """Put `empty` where a source that records this column was in use and nothing happened."""
     if spec.empty is None:
         return
     records = block.tables.first_recorded(spec)[block.moments.athlete] <= block.moments.as_of
-    nothing = (sight.count == 0) & ((rows == 0) | (recorded_rows > 0))
+    nothing = (sight.count == 0) & ((rows == 0) | (held > 0))
     in_use = (sight.covered > 0) & (records | (spec.table in ("interventions", "injuries", "returns")))
     result[nothing & in_use] = spec.empty
 
@@ -253,21 +256,17 @@ def _withhold(
     reasons: Objects,
     block: _Block,
     spec: WindowSpec,
-    base: Visible,
-    valid: Bools,
     covered: Ints,
+    rows: Ints,
+    held: Ints,
 ) -> None:
-    """Take back values that rest on too little, or on distances above different speeds."""
+    """Take back values that rest on too little: too few covered days, or too few rows that hold the column."""
     if spec.table in COVERED_BY and (spec.empty is not None or spec.aggregate in EMPTY_BY_NATURE):
         floor = max(1.0, spec.min_covered_share * spec.window_days)
         in_window = _covered_in_window(block, spec, covered)
         _blank(result, reasons, in_window < floor, "no source in use on enough days of the window")
     if spec.aggregate in ADDS_UP:
-        rows, held = _count(base), _count(base.with_value(valid))
         _blank(result, reasons, held < spec.min_covered_share * rows, "not recorded in enough sessions")
-    comparable = TABLES[spec.table].column(spec.column).comparable_by if _is_contract(spec) else ""
-    if comparable and spec.aggregate in ADDS_UP:
-        _refuse_mixed(result, reasons, base.with_value(valid), block.tables.frames[spec.table][comparable])
 
 
 def _is_contract(spec: WindowSpec) -> bool:
@@ -279,14 +278,20 @@ def _blank(result: Floats, reasons: Objects, where: Bools, reason: str) -> None:
     reasons[where] = reason
 
 
-def _refuse_mixed(result: Floats, reasons: Objects, pairs: Visible, thresholds: pd.Series) -> None:
+def _refuse_mixed(
+    result: Floats, reasons: Objects, block: _Block, spec: WindowSpec, base: Visible, valid: Bools
+) -> None:
     """A sum of metres above 5.5 and metres above 7 m/s is no distance: refuse it and name both speeds."""
-    found = thresholds.to_numpy(dtype=np.float64, na_value=np.nan)[pairs.rows]
-    stated = ~np.isnan(found)
+    threshold = TABLES[spec.table].column(spec.column).comparable_by if _is_contract(spec) else ""
+    if not threshold or spec.aggregate not in ADDS_UP:
+        return
+    speeds = block.tables.frames[spec.table][threshold].to_numpy(dtype=np.float64, na_value=np.nan)
+    found = speeds[base.rows]
+    stated = valid & ~np.isnan(found)
     low = np.full(len(result), np.inf)
     high = np.full(len(result), -np.inf)
-    np.minimum.at(low, pairs.moment[stated], found[stated])
-    np.maximum.at(high, pairs.moment[stated], found[stated])
+    np.minimum.at(low, base.moment[stated], found[stated])
+    np.maximum.at(high, base.moment[stated], found[stated])
     for moment in np.flatnonzero(high > low):
         result[moment] = np.nan
         reasons[moment] = f"thresholds of {low[moment]:g} and {high[moment]:g} m/s cannot be added up"

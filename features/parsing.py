@@ -31,13 +31,6 @@ class Parsed:
     column: pd.Series
     faults: Mapping[str, pd.Series]
 
-    @property
-    def is_faulty(self) -> pd.Series:
-        faulty = pd.Series(False, index=self.column.index)
-        for mask in self.faults.values():
-            faulty = faulty | mask
-        return faulty
-
 
 def parse(raw: pd.Series, column: Column) -> Parsed:
     """The values of `raw` (text as read, or already typed by an adapter) in the type of `column`."""

@@ -194,19 +194,20 @@ class Coverage:
         until: Ints = np.maximum(known_at // DAY_US, (moments.as_of - delay) // DAY_US)
         return until
 
-    def covered_days(self, moments: Moments, first_day: Ints, last_day: Ints) -> Ints:
-        """Number of the window's days on which a source was in use, as known at the moment."""
-        total = np.zeros(len(moments), dtype=np.int64)
-        for start, end in self.stretches(moments, first_day, last_day):
-            total += np.maximum(0, end - start + 1)
-        return total
-
     def last_covered(self, moments: Moments) -> Ints:
         """The latest covered day up to each moment's own day; the smallest integer without one."""
         latest = np.full(len(moments), _NO_DAY)
         for start, end in self.stretches(moments, np.zeros(len(moments), np.int64) - _STRIDE, moments.day):
             latest = np.where(end >= start, np.maximum(latest, end), latest)
         return latest
+
+
+def covered_days(stretches: list[tuple[Ints, Ints]], size: int) -> Ints:
+    """Number of days in the disjoint `stretches` of each of `size` moments."""
+    total = np.zeros(size, dtype=np.int64)
+    for start, end in stretches:
+        total += np.maximum(0, end - start + 1)
+    return total
 
 
 @dataclass(frozen=True)

@@ -28,8 +28,7 @@ class Day:
     """One scored moment.
 
     `outcome`: "scored" for the first time, "unchanged" since the same was stored already, "kept" the stored set
-    although
-    today's tables would give another one, or "replaced" it. `changed` counts the athletes who would differ.
+    although today's tables would give another one, or "replaced" it. `changed` counts the athletes who would differ.
     """
 
     outcome: Outcome

@@ -109,3 +109,25 @@ def test_the_prediction_day_is_no_day_of_rest_and_later_coverage_is_not_foreseen
     index = index.astype({"athlete_id": "str", "date": "datetime64[us]", "as_of": "datetime64[us, UTC]"})
     mean = dataclasses.replace(BASE, aggregate="daily_mean", window_days=7)
     assert build_features(index, tables, [mean]).values["x"].tolist() == [600.0 / 6]
+
+
+def test_distances_above_different_speeds_are_refused_and_both_speeds_named() -> None:
+    first = pd.Timestamp("2024-01-01")
+    stretch = {"athlete_id": "A0", "table": "sessions", "source": "test", "first_date": first, "known_at": instant(0)}
+    session = {"athlete_id": "A0", "high_speed_distance_m": 400.0}
+    rows = [
+        {**session, "session_id": f"s{day}", "date": first + pd.Timedelta(days=day), "known_at": instant(day + 0.8),
+         "high_speed_threshold_m_s": speed}
+        for day, speed in ((0, 5.5), (5, 7.0))
+    ]  # fmt: skip
+    tables = random_world(61) | {
+        "coverage": table_of([{**stretch, "last_date": first + pd.Timedelta(days=60)}], "coverage"),
+        "sessions": table_of(rows, "sessions"),
+    }
+    days = pd.DatetimeIndex([first + pd.Timedelta(days=6), first + pd.Timedelta(days=9)]).as_unit("us")
+    index = pd.DataFrame({"athlete_id": ["A0", "A0"], "date": days, "as_of": [instant(6.29), instant(9.29)]})
+    index = index.astype({"athlete_id": "str", "as_of": "datetime64[us, UTC]"})
+    distance = dataclasses.replace(BASE, column="high_speed_distance_m", empty=0.0)
+    built = build_features(index, tables, [distance])
+    assert built.reasons["x"].tolist() == ["thresholds of 5.5 and 7 m/s cannot be added up", None]
+    assert built.values["x"].tolist()[1] == 400.0
