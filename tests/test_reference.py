@@ -14,8 +14,8 @@ from features.factors import load_factors
 from features.specs import WindowSpec, load_specs
 from features.tables import INTERVENTIONS, SCREENING_TESTS, TABLES
 from features.windows import AGGREGATES
-from pipelines import reference
-from pipelines.reference import commands, feature_list
+from pipelines import feature_words, reference
+from pipelines.reference import commands
 from pipelines.reference.__main__ import main
 from tests.squad import Squad
 
@@ -134,7 +134,7 @@ def test_every_factor_and_feature_is_in_the_docs() -> None:
 
 
 def test_every_aggregate_has_words() -> None:
-    assert set(feature_list.AGGREGATES_IN_WORDS) == set(AGGREGATES)
+    assert set(feature_words.AGGREGATES_IN_WORDS) == set(AGGREGATES)
 
 
 def window(**own: Any) -> WindowSpec:
@@ -145,11 +145,11 @@ def window(**own: Any) -> WindowSpec:
 
 def test_a_window_says_filter_lag_and_what_an_empty_one_is() -> None:
     lagged = window(aggregate="sum", window_days=7, lag_days=7, empty=0.0)
-    assert feature_list.in_words(lagged) == (
+    assert feature_words.in_words(lagged) == (
         "sum of `sessions.distance_m`, 7 days up to 7 days before; 0 if nothing happened, needs 70 %"
     )
     filtered = window(aggregate="count", window_days=28, at_least=9.5, where={"kind": ("match",)})
-    assert feature_list.in_words(filtered) == (
+    assert feature_words.in_words(filtered) == (
         "number of rows with `sessions.distance_m` (only `kind` match, values of at least 9.5), "
         "last 28 days; missing without data, needs 70 %"
     )
@@ -174,7 +174,8 @@ HAND_WRITTEN = sorted([*reference.DOCS.glob("*.md"), reference.DOCS.parent / "CO
 
 @pytest.mark.parametrize("path", HAND_WRITTEN, ids=lambda path: path.name)
 def test_every_command_shown_exists_with_its_options(path: Path) -> None:
-    for command, rest in re.findall(r"^ +.*?\bstrainwatch ([a-z]+)\b(.*)$", path.read_text("utf-8"), re.M):
+    shown = r"^ +.*?\bstrainwatch ((?:features )?[a-z]+)\b(.*)$"
+    for command, rest in re.findall(shown, path.read_text("utf-8"), re.M):
         known = commands.commands()[command]
         options = {
             option for name, info, _ in commands.parameters(known) for option in commands.option_names(name, info)

@@ -31,12 +31,18 @@ def commands_page() -> str:
 
 
 def commands() -> dict[str, Callable[..., Any]]:
-    """Name -> function of every command, in the order of the help."""
-    found = {}
-    for command in app.registered_commands:
-        assert command.callback is not None
-        found[command.name or command.callback.__name__] = command.callback
+    """Name -> function of every command, in the order of the help; "features list" is one of a group."""
+    found = dict(_of(app))
+    for group in app.registered_groups:
+        assert group.typer_instance is not None
+        found |= {f"{group.name} {name}": call for name, call in _of(group.typer_instance)}
     return found
+
+
+def _of(group: Any) -> Iterable[tuple[str, Callable[..., Any]]]:
+    for command in group.registered_commands:
+        assert command.callback is not None
+        yield command.name or command.callback.__name__, command.callback
 
 
 def exit_codes() -> list[tuple[str, str]]:

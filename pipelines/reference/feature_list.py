@@ -3,40 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
-from features.build import NOT_FOUND
-from features.derived import DERIVATIONS
 from features.factors import Factor, load_factors
-from features.specs import DIRECTIONS, EVIDENCE, DerivedSpec, FeatureSpec, WindowSpec, load_specs
-from features.windows import ADDS_UP, EMPTY_BY_NATURE, EWM_SPANS
-from pipelines.reference.markdown import grid, page, words
-
-ALL_TIME_DAYS = 36500
-"""A window of this many days reaches back to the first record."""
-
-
-AGGREGATES_IN_WORDS: Mapping[str, str] = {
-    "sum": "sum of {column}",
-    "mean": "mean of {column} over the rows",
-    "max": "highest {column}",
-    "min": "lowest {column}",
-    "last": "newest {column}",
-    "last_day_mean": "mean of {column} over the newest day's rows",
-    "mean_before_last_day": "mean of {column} over the rows before the newest day",
-    "spread": "standard deviation of {column} over the rows",
-    "count": "number of rows with {column}",
-    "day_count": "number of days with {column}",
-    "covered_share_pct": "share of the days in use that have {column}",
-    "daily_mean": "mean {column} per day in use, a day of rest as 0",
-    "daily_spread": "standard deviation of {column} over the days in use, a day of rest as 0",
-    "exponential": "exponentially weighted {column} per day in use, the newest day heaviest",
-    "days_since": "days since the newest {column}",
-    "longest_run_days": "longest run of consecutive days with {column}",
-    "years_since": "years since {column}",
-}
-"""Every aggregate of features/windows.py in the words of docs/features.md."""
-
+from features.specs import EVIDENCE, FeatureSpec, load_specs
+from features.windows import EWM_SPANS
+from pipelines.feature_words import direction, in_words, use
+from pipelines.reference.markdown import grid, page
 
 _GRADES = "; ".join(f"{grade}: {meaning}" for grade, meaning in EVIDENCE.items())
 
@@ -99,7 +72,6 @@ def _anchor(heading: str) -> str:
 
 
 def _factor(factor: Factor, specs: Sequence[FeatureSpec]) -> Iterable[str]:
-    inputs = {name for spec in specs if isinstance(spec, DerivedSpec) for name in spec.inputs}
     yield f"## {factor.label}"
     yield f"`{factor.key}`: {factor.wording}."
     yield "" if factor.modifiable else "Cannot be changed: shown apart, never ranked as something to act on."
@@ -115,53 +87,18 @@ def _factor(factor: Factor, specs: Sequence[FeatureSpec]) -> Iterable[str]:
         "reference",
         "use",
     )
-    yield grid(header, (_feature(spec, inputs) for spec in specs if spec.factor == factor.key))
+    yield grid(header, (_feature(spec, specs) for spec in specs if spec.factor == factor.key))
 
 
-def _feature(spec: FeatureSpec, inputs: set[str]) -> tuple[str, ...]:
-    direction = DIRECTIONS[spec.direction].removeprefix("higher ").replace("lower raises", "lowers")
+def _feature(spec: FeatureSpec, specs: Sequence[FeatureSpec]) -> tuple[str, ...]:
+    claim = direction(spec)
     return (
         f"`{spec.name}`",
         spec.label,
         spec.unit,
         in_words(spec),
-        direction + (", held" if spec.monotone else ""),
+        claim.removeprefix("higher ").replace("lower raises", "lowers"),
         spec.evidence,
         spec.reference,
-        "model" if spec.in_model else "input only" if spec.name in inputs else "not in the model",
+        use(spec, specs),
     )
-
-
-def in_words(spec: FeatureSpec) -> str:
-    """How a feature is computed, in a sentence."""
-    if isinstance(spec, DerivedSpec):
-        return f"{DERIVATIONS[spec.derive].meaning.partition(':')[0]}: {words(spec.inputs)}"
-    assert isinstance(spec, WindowSpec)
-    what = AGGREGATES_IN_WORDS[spec.aggregate].format(column=f"`{spec.table}.{spec.column}`")
-    return f"{what}{_filter(spec)}, {_window(spec)}; {_when_empty(spec)}"
-
-
-def _filter(spec: WindowSpec) -> str:
-    kept = [f"`{column}` {' or '.join(values)}" for column, values in spec.where.items()]
-    kept += [f"values of at least {spec.at_least:g}"] if spec.at_least is not None else []
-    return f" (only {', '.join(kept)})" if kept else ""
-
-
-def _window(spec: WindowSpec) -> str:
-    if spec.window_days >= ALL_TIME_DAYS:
-        return "over all time"
-    days = f"{spec.window_days} days"
-    if spec.aggregate == "exponential":
-        return f"span {days}"
-    if not spec.lag_days:
-        return f"last {days}"
-    return f"{days} up to {spec.lag_days} day{'s' if spec.lag_days > 1 else ''} before"
-
-
-def _when_empty(spec: WindowSpec) -> str:
-    needs = f"needs {spec.min_covered_share:.0%}".replace("%", " %")
-    if spec.empty is not None:
-        return f"{spec.empty:g} if nothing happened, {needs}"
-    if spec.aggregate in EMPTY_BY_NATURE | ADDS_UP:
-        return f"missing without data, {needs}"
-    return f"missing if {NOT_FOUND.get(spec.table, 'none recorded')}"
