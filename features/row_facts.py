@@ -1,8 +1,9 @@
 """Facts that follow from a row and the rows known when it arrived, so that a window can aggregate them like any column.
 
 - injuries and returns get the episodes that daily self-reports amount to (`with_onsets`)
-- returns carry the body area and muscle group of their injury
+- returns carry the body area, muscle group and ligament of their injury
 - sessions get `load_au` from rating and minutes, and `share_of_best_speed_pct`
+- a report of hamstring discomfort gets its difference from the athlete's own usual
 - heart-rate variability gets its logarithm, athletes get sex and position as 0/1
 - strength tests get force and torque per kg; a wearable night that was not worn loses its values
 
@@ -18,18 +19,24 @@ import pandas as pd
 
 from features.episodes import with_onsets
 from features.target import Target
-from features.windows import days, instants
+from features.windows import FOREVER, Floats, Ints, days, instants
 
 ROW_FACTS: Mapping[str, tuple[str, ...]] = {
     "sessions": ("share_of_best_speed_pct",),
     "strength_tests": ("force_n_kg", "torque_n_m_kg"),
-    "returns": ("body_area", "muscle_group"),
+    "returns": ("body_area", "muscle_group", "ligament"),
+    "wellness": ("discomfort_above_usual",),
     "wearable_days": ("hrv_ln_ms",),
     "athletes": ("is_female", "is_defender"),
 }
 """Columns added to a contract table; specs may name them."""
 
 MIN_WORN_H = 1.0
+USUAL_DAYS = 60
+USUAL_NEEDS = 7
+"""An athlete's usual is the mean of the reports of the 60 days before; fewer than 7 of them tell no usual."""
+_STRIDE = 1 << 20
+"""Days between two athletes in a sort key; more than any calendar holds."""
 
 
 def prepare(tables: Mapping[str, pd.DataFrame], target: Target) -> dict[str, pd.DataFrame]:
@@ -38,6 +45,7 @@ def prepare(tables: Mapping[str, pd.DataFrame], target: Target) -> dict[str, pd.
     prepared["returns"] = _with_injury(prepared["returns"], prepared["injuries"])
     prepared["sessions"] = _sessions(tables["sessions"])
     prepared["strength_tests"] = _per_kg(tables["strength_tests"])
+    prepared["wellness"] = _against_usual(tables["wellness"])
     prepared["wearable_days"] = _worn(tables["wearable_days"])
     prepared["athletes"] = _flags(tables["athletes"])
     return prepared
@@ -51,14 +59,57 @@ def _sessions(sessions: pd.DataFrame) -> pd.DataFrame:
 
 def _best_speed_before(sessions: pd.DataFrame) -> pd.Series:
     """Highest speed of the athlete's earlier days, as known when the row arrived; NaN without one."""
-    best = pd.Series(np.nan, index=sessions.index)
     timed = sessions[sessions["max_speed_m_s"].notna()]
-    for _, rows in timed.groupby("athlete_id", sort=False):
-        day, known, gone = days(rows["date"]), instants(rows["known_at"]), instants(rows["superseded_at"])
-        seen = (day[None, :] < day[:, None]) & (known[None, :] <= known[:, None]) & (known[:, None] < gone[None, :])
-        highest = np.where(seen, rows["max_speed_m_s"].to_numpy()[None, :], -np.inf).max(axis=1)
-        best.loc[rows.index] = np.where(np.isfinite(highest), highest, np.nan)
-    return best.where(best > 0)
+    athlete, day = timed["athlete_id"].factorize()[0], days(timed["date"])
+    known, gone = instants(timed["known_at"]), instants(timed["superseded_at"])
+    speed, best = timed["max_speed_m_s"].to_numpy(), np.full(len(timed), np.nan)
+    order = np.lexsort((day, athlete))
+    for rows in np.split(order, np.flatnonzero(np.diff(athlete[order])) + 1):
+        best[rows] = _highest_before(day[rows], known[rows], gone[rows], speed[rows])
+    return pd.Series(np.where(best > 0, best, np.nan), index=timed.index).reindex(sessions.index)
+
+
+def _highest_before(day: Ints, known: Ints, gone: Ints, speed: Floats) -> Floats:
+    """Per row of one athlete, in order of day: the highest speed of earlier days that was known when it arrived.
+
+    A row that is never superseded and arrived before any of a later day is seen by all of those: one running maximum
+    does. The few others are compared with every row.
+    """
+    first_known_from = np.r_[np.minimum.accumulate(known[::-1])[::-1], FOREVER]
+    plain = (gone == FOREVER) & (known <= first_known_from[np.searchsorted(day, day, side="right")])
+    running = np.r_[-np.inf, np.maximum.accumulate(np.where(plain, speed, -np.inf))]
+    best: Floats = running[np.searchsorted(day, day)]
+    for other in np.flatnonzero(~plain):
+        seen = (day[other] < day) & (known[other] <= known) & (known < gone[other])
+        best[seen] = np.maximum(best[seen], speed[other])
+    return best
+
+
+def _against_usual(wellness: pd.DataFrame) -> pd.DataFrame:
+    """Hamstring discomfort less the mean of the 60 days before the report's own, as known when the report arrived."""
+    value = wellness["hamstring_discomfort"].to_numpy(dtype=np.float64)
+    key = wellness["athlete_id"].factorize()[0].astype(np.int64) * _STRIDE + days(wellness["date"])
+    told = np.flatnonzero(~np.isnan(value))
+    told = told[np.argsort(key[told], kind="stable")]
+    report, earlier = _reports_before(key[told], wellness.iloc[told])
+    count = np.bincount(report, minlength=len(told))
+    total = np.bincount(report, weights=value[told][earlier], minlength=len(told))
+    above = np.full(len(wellness), np.nan)
+    above[told] = np.where(count >= USUAL_NEEDS, value[told] - total / np.maximum(count, 1), np.nan)
+    return wellness.assign(discomfort_above_usual=above)
+
+
+def _reports_before(key: Ints, told: pd.DataFrame) -> tuple[Ints, Ints]:
+    """Pairs of positions: a report, and one of the 60 days before it that was known when the report arrived.
+
+    `told` is in order of `key` (athlete and day), so the days before a report are one stretch of rows.
+    """
+    known, gone = instants(told["known_at"]), instants(told["superseded_at"])
+    low, high = np.searchsorted(key, key - USUAL_DAYS), np.searchsorted(key, key)
+    report = np.repeat(np.arange(len(key)), high - low)
+    earlier = np.arange(len(report)) - np.repeat(np.cumsum(high - low) - high, high - low)
+    seen = (known[earlier] <= known[report]) & (known[report] < gone[earlier])
+    return report[seen], earlier[seen]
 
 
 def _per_kg(tests: pd.DataFrame) -> pd.DataFrame:
@@ -82,9 +133,7 @@ def _flags(athletes: pd.DataFrame) -> pd.DataFrame:
 
 def _with_injury(returns: pd.DataFrame, injuries: pd.DataFrame) -> pd.DataFrame:
     """Each return with the injury's columns, as the injury stood when the return became known."""
-    wanted = ["injury_id", "known_at", "body_area", "muscle_group"]
-    known = injuries[wanted].sort_values("known_at", kind="stable")
-    ordered = returns.drop(columns=["body_area", "muscle_group"], errors="ignore").sort_values(
-        "known_at", kind="stable"
-    )
+    facts = list(ROW_FACTS["returns"])
+    known = injuries[["injury_id", "known_at", *facts]].sort_values("known_at", kind="stable")
+    ordered = returns.drop(columns=facts, errors="ignore").sort_values("known_at", kind="stable")
     return pd.merge_asof(ordered, known, on="known_at", by="injury_id", direction="backward")

@@ -172,12 +172,20 @@ def _check(spec: FeatureSpec, earlier: Mapping[str, FeatureSpec], factors: set[s
     if isinstance(spec, WindowSpec):
         _check_window(spec, where)
     if isinstance(spec, DerivedSpec):
-        _one_of(spec.derive, set(DERIVATIONS), f"{where}: derive")
-        for name in spec.inputs:
-            _one_of(name, set(earlier) - {spec.name}, f"{where}: inputs (must stand above)")
-        wanted = DERIVATIONS[spec.derive].inputs
-        if len(spec.inputs) != wanted:
-            raise ConfigError(f"{where}: {spec.derive} takes {wanted} inputs, found {len(spec.inputs)}.")
+        _check_derived(spec, earlier, where)
+
+
+def _check_derived(spec: DerivedSpec, earlier: Mapping[str, FeatureSpec], where: str) -> None:
+    _one_of(spec.derive, set(DERIVATIONS), f"{where}: derive")
+    for name in spec.inputs:
+        _one_of(name, set(earlier) - {spec.name}, f"{where}: inputs (must stand above)")
+    derivation = DERIVATIONS[spec.derive]
+    if len(spec.inputs) != derivation.inputs:
+        raise ConfigError(f"{where}: {spec.derive} takes {derivation.inputs} inputs, found {len(spec.inputs)}.")
+    for name, (days, lag) in zip(spec.inputs, derivation.windows, strict=False):
+        source = earlier[name]
+        if not isinstance(source, WindowSpec) or (source.window_days, source.lag_days) != (days, lag):
+            raise ConfigError(f"{where}: {spec.derive} needs {name} over window_days = {days} with lag_days = {lag}.")
 
 
 def _check_window(spec: WindowSpec, where: str) -> None:

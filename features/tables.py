@@ -289,6 +289,7 @@ _ALL = (
             _choice("tissue", TISSUES, "Tissue after the IOC consensus of 2020.", True),
             _choice("muscle_group", ("hamstring", "quadriceps", "adductor", "calf", "other", "unknown"),
                     "Muscle group where the tissue is muscle."),
+            _choice("ligament", ("anterior_cruciate", "other", "unknown"), "Ligament where the tissue is ligament."),
             _choice("side", ("left", "right", "both", "none", "unknown"), "Side.", True),
             _choice("mode_of_onset", ("sudden", "gradual", "mixed", "unknown"), "Mode of onset."),
             _choice("contact", ("none", "indirect", "direct", "unknown"), "Contact."),

@@ -98,6 +98,58 @@ def test_another_athletes_speed_and_a_device_that_measures_nothing_are_no_best()
     )  # fmt: skip
 
 
+def form(on: int, known: float, discomfort: float | None, gone: float | None = None) -> dict[str, object]:
+    return {
+        "date": day(on), "known_at": instant(known), "hamstring_discomfort": discomfort,
+        SUPERSEDED_AT: None if gone is None else instant(gone),
+    }  # fmt: skip
+
+
+def above_usual(*forms: dict[str, object]) -> list[float]:
+    found: list[float] = prepared(wellness=table("wellness", *forms))["wellness"]["discomfort_above_usual"].tolist()
+    return found
+
+
+WEEK = [form(on, on + 0.3, 1.0) for on in range(7)]
+
+
+def test_discomfort_is_set_against_the_mean_of_the_reports_before() -> None:
+    np.testing.assert_array_equal(above_usual(*WEEK, form(7, 7.3, 4.0), form(8, 8.3, 1.0)), [NAN] * 7 + [3, 1 - 11 / 8])
+
+
+def test_fewer_than_seven_reports_tell_no_usual() -> None:
+    np.testing.assert_array_equal(above_usual(*WEEK[:6], form(7, 7.3, 4.0)), [NAN] * 7)
+    np.testing.assert_array_equal(above_usual(*WEEK[:6], form(6, 6.3, None), form(7, 7.3, 4.0)), [NAN] * 8)
+
+
+def test_usual_reaches_back_sixty_days_and_not_to_the_report_itself() -> None:
+    np.testing.assert_array_equal(above_usual(*WEEK, form(60, 60.3, 4.0))[7:], [3])
+    np.testing.assert_array_equal(above_usual(*WEEK, form(61, 61.3, 4.0))[7:], [NAN])
+
+
+def test_a_form_that_came_in_late_is_no_part_of_what_was_usual_before() -> None:
+    late = [form(on, 20.0, 8.0) for on in range(7, 14)]
+    found = above_usual(*WEEK, *late, form(14, 14.3, 4.0), form(20, 20.3, 4.0))
+    np.testing.assert_array_equal(found[-2:], [3, 4 - (7 * 1 + 7 * 8 + 4) / 15])
+
+
+def test_a_late_form_is_judged_by_all_that_was_known_when_it_came_and_lies_before_its_day() -> None:
+    found = above_usual(*WEEK, form(7, 9.0, 4.0), form(8, 8.3, 9.0))
+    np.testing.assert_array_equal(found[7:], [3, 8])
+
+
+def test_a_corrected_form_counts_as_first_told_until_it_was_corrected() -> None:
+    first, corrected = form(6, 6.3, 8.0, gone=10.0), form(6, 10.0, 1.0)
+    found = above_usual(*WEEK[:6], first, corrected, form(7, 7.3, 4.0), form(11, 11.3, 4.0))
+    np.testing.assert_array_equal(found[-2:], [2, 4 - 11 / 8])
+
+
+def test_another_athletes_forms_are_not_ones_own_usual_whatever_the_order_of_the_rows() -> None:
+    other = [{**each, "athlete_id": "B", "hamstring_discomfort": 9.0} for each in WEEK]
+    mixed = [each for pair in zip(other, reversed(WEEK), strict=True) for each in pair]
+    np.testing.assert_array_equal(above_usual(form(7, 7.3, 4.0), *mixed)[0], 3)
+
+
 def test_force_and_torque_are_given_per_kg_where_the_mass_is_known() -> None:
     test = {"date": day(1), "known_at": instant(1.8), "protocol": "nordic", "limb": "left"}
     found = prepared(
@@ -144,7 +196,9 @@ def test_sex_and_position_become_0_or_1_and_stay_missing_where_not_stated() -> N
 
 
 def test_a_return_carries_its_injury_as_it_stood_when_the_return_was_told() -> None:
-    injury = {"injury_id": "1", "date": day(1), "body_area": "thigh", "muscle_group": "hamstring"}
+    injury = {
+        "injury_id": "1", "date": day(1), "body_area": "thigh", "muscle_group": "hamstring", "ligament": "unknown",
+    }  # fmt: skip
     injuries = table(
         "injuries",
         {**injury, "known_at": instant(1.9), "muscle_group": "quadriceps", SUPERSEDED_AT: instant(9.0)},
@@ -158,13 +212,17 @@ def test_a_return_carries_its_injury_as_it_stood_when_the_return_was_told() -> N
         {"injury_id": "unheard of", "date": day(21), "known_at": instant(21.0)},
     )
     found = prepared(injuries=injuries, returns=returns)["returns"].sort_values(["injury_id", "known_at"])
-    carried = found[["body_area", "muscle_group"]].astype(object).where(found["body_area"].notna(), None)
-    assert carried.to_numpy().tolist() == [["thigh", "quadriceps"], ["thigh", "hamstring"], [None, None]]
+    facts = ["body_area", "muscle_group", "ligament"]
+    carried = found[facts].astype(object).where(found["body_area"].notna(), None)
+    assert carried.to_numpy().tolist() == [
+        ["thigh", "quadriceps", "unknown"], ["thigh", "hamstring", "unknown"], [None, None, None],
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_facts_of_rows_known_by_any_instant_need_no_row_that_came_later(seed: int) -> None:
     tables = with_reports(random_world(seed), seed)
+    tables["wellness"] = tables["wellness"].assign(hamstring_discomfort=tables["wellness"]["soreness"])
     whole = prepare(tables, TARGET)
     for number in (20.29, 55.9, 88.5):
         then = instant(number)
@@ -178,6 +236,7 @@ def test_facts_of_rows_known_by_any_instant_need_no_row_that_came_later(seed: in
             before, after = (ordered(each[name], name, then)[columns] for each in (whole, cut))
             pd.testing.assert_frame_equal(before, after, check_exact=True)
     assert len(whole["injuries"]) > 3 and len(whole["returns"]) > 3
+    assert whole["wellness"]["discomfort_above_usual"].notna().sum() > 20
 
 
 def ordered(rows: pd.DataFrame, name: str, then: pd.Timestamp) -> pd.DataFrame:
