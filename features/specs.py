@@ -36,8 +36,9 @@ class FeatureSpec:
 
     @property
     def monotone(self) -> int:
-        """1, -1 or 0: the constraint on the model, from the direction wherever evidence is graded."""
-        return {"+": 1, "-": -1}.get(self.direction, 0) if self.evidence in EVIDENCE else 0
+        """1, -1 or 0: the constraint on the model, from the direction wherever evidence is graded; 0 outside the model."""
+        is_held = self.in_model and self.evidence in EVIDENCE
+        return {"+": 1, "-": -1}.get(self.direction, 0) if is_held else 0
 
 
 @dataclass(frozen=True, kw_only=True)
