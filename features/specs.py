@@ -36,7 +36,7 @@ class FeatureSpec:
 
     @property
     def monotone(self) -> int:
-        """1, -1 or 0: the constraint on the model, from the direction wherever evidence is graded; 0 outside the model."""
+        """1, -1 or 0: the constraint on the model, from the direction of a feature in it whose evidence is graded."""
         is_held = self.in_model and self.evidence in EVIDENCE
         return {"+": 1, "-": -1}.get(self.direction, 0) if is_held else 0
 
