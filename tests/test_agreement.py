@@ -123,7 +123,7 @@ def trailing(daily: pd.Series, days: int) -> Cells:
     return np.lib.stride_tricks.sliding_window_view(padded, days)
 
 
-SEEDS = [0, 1, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(2, 12))]
+SEEDS = [0, 1, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(2, 8))]
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -154,12 +154,9 @@ def test_the_exponential_ratio_is_that_of_the_package_acwr_once_its_first_day_is
     got = ours(seed, [window("acute", "exponential", 7), window("chronic", "exponential", 28)])
     seeded = {name: _seeded(got[name], got.daily, span) for name, span in (("acute", 7), ("chronic", 28))}
     theirs = acwr.acwr(got.daily, method="ewma", return_components=True)
-    within = np.isfinite(theirs["acwr"].to_numpy()) & (np.arange(DAYS) < 6 * 7)
     for name in ("acute", "chronic"):
-        assert_equal(seeded[name], theirs[name], within, at_least=14)
-    assert_equal(seeded["acute"] / seeded["chronic"], theirs["acwr"], within, at_least=14)
-    late = np.arange(DAYS) >= 6 * 28  # what is left of the first day weighs less than 1e-5, and so does the truncation
-    np.testing.assert_allclose((got["acute"] / got["chronic"])[late], theirs["acwr"][late], rtol=1e-3)
+        assert_equal(seeded[name], theirs[name], theirs[name].notna().to_numpy())
+    assert_equal(seeded["acute"] / seeded["chronic"], theirs["acwr"])
 
 
 def _seeded(mean: Cells, daily: pd.Series, span: int) -> Cells:
@@ -245,20 +242,10 @@ def test_sums_means_and_spreads_equal_pandas_rolling_and_are_exactly_0_where_the
 
 
 @pytest.mark.parametrize("span", [3, 7, 14, 28])
-def test_the_exponential_average_equals_pandas_ewm_within_six_spans_and_the_weight_cut_off_bounds_the_rest(
-    span: int,
-) -> None:
+def test_the_exponential_average_equals_pandas_ewm(span: int) -> None:
     got = ours(5, [window("mean", "exponential", span, min_covered_share=0.0)])
-    exact = np.arange(DAYS) < 6 * span
-    theirs = got.daily.ewm(span=span, adjust=True).mean().to_numpy()
-    assert_equal(got["mean"], theirs, exact, at_least=6 * span)
-    recursive = got.daily.ewm(span=span, adjust=False).mean().to_numpy()
-    assert_equal(_seeded(got["mean"], got.daily, span), recursive, exact, at_least=6 * span)
-    cut_off = (1 - 2 / (span + 1)) ** (6 * span)
-    assert cut_off < 1e-5
-    assert (np.abs(got["mean"] - theirs)[~exact] <= cut_off * np.ptp(got.daily.to_numpy()) + EQUAL).all()
-    last_days = got.daily.rolling(6 * span).apply(lambda days: days.ewm(span=span, adjust=True).mean().iloc[-1])
-    assert_equal(got["mean"], last_days, ~exact)
+    assert_equal(got["mean"], got.daily.ewm(span=span, adjust=True).mean(), at_least=DAYS)
+    assert_equal(_seeded(got["mean"], got.daily, span), got.daily.ewm(span=span, adjust=False).mean(), at_least=DAYS)
 
 
 # --- SoccerMon's published loads --------------------------------------------------------------------------------------

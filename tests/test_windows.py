@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,12 +14,36 @@ from features.build import build_features
 from features.specs import WindowSpec
 from features.windows import AGGREGATES
 from tests import oracle
-from tests.worlds import instant, moments, random_world, table_of
+from tests.worlds import STEADY_LOAD, instant, moments, random_world, rough_moments, rough_world, table_of
 
 BASE = WindowSpec(
     name="x", label="x", factor="overload", unit="AU", direction="+", evidence="D", reference="assumption",
     table="sessions", column="load_au", aggregate="sum", window_days=7,
 )  # fmt: skip
+
+
+OF_OTHER_KINDS: tuple[dict[str, Any], ...] = (
+    {"column": "max_speed_m_s", "window_days": 14, "where": {"kind": ("match",)}},
+    {"column": "high_speed_distance_m", "window_days": 14},
+    {"column": "load_au", "window_days": 10, "at_least": STEADY_LOAD, "min_covered_share": 0.3},
+    {"table": "wearable_days", "column": "sleep_h", "window_days": 14},
+    {"table": "screenings", "column": "value", "window_days": 14},
+    {"table": "strength_tests", "column": "peak_force_n", "window_days": 60, "where": {"limb": ("left", "both")}},
+    {"table": "interventions", "column": "dose", "window_days": 21, "where": {"kind": ("nordic",)}},
+    {"table": "injuries", "column": "injury_id", "window_days": 365, "min_covered_share": 0.1},
+)
+"""Beside loads: filters, speeds that must agree, values that must reach something, two devices a night, signed values,
+tables in which an absent row means nothing, text."""
+
+
+def rough_variants() -> list[WindowSpec]:
+    """Every aggregate on tables and columns of every kind, with and without a value for windows of rest."""
+    specs = variants()
+    for aggregate in sorted(AGGREGATES):
+        specs += [dataclasses.replace(BASE, aggregate=aggregate, **other) for other in OF_OTHER_KINDS]
+    for aggregate in ("sum", "count", "day_count"):
+        specs += [dataclasses.replace(BASE, aggregate=aggregate, empty=0.0, **other) for other in OF_OTHER_KINDS]
+    return [dataclasses.replace(spec, name=f"f{number}") for number, spec in enumerate(specs)]
 
 
 def variants() -> list[WindowSpec]:
@@ -42,7 +68,7 @@ def variants() -> list[WindowSpec]:
     return [dataclasses.replace(spec, name=f"f{number}") for number, spec in enumerate(specs)]
 
 
-@pytest.mark.parametrize("seed", [0, 1, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(2, 8))])
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 4))])
 def test_every_aggregate_equals_an_independent_loop_on_random_worlds(seed: int) -> None:
     tables = random_world(seed)
     index = moments(tables, seed + 100)
@@ -54,6 +80,49 @@ def test_every_aggregate_equals_an_independent_loop_on_random_worlds(seed: int) 
         np.testing.assert_allclose(
             built[spec.name], expected, rtol=1e-9, atol=0, err_msg=f"seed {seed}, {spec}", equal_nan=True
         )
+
+
+@pytest.mark.parametrize("seed", [0, 1, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(2, 9))])
+def test_every_aggregate_equals_an_independent_loop_on_rough_worlds_and_is_exactly_0_where_the_answer_is(
+    seed: int,
+) -> None:
+    world = rough_world(seed)
+    index = rough_moments(world, seed + 100, count=30)
+    specs = rough_variants()
+    built = build_features(index, world.tables, specs).values
+    rows = oracle.plain(world.tables)
+    zeros: Counter[str] = Counter()
+    filled: Counter[str] = Counter()
+    for spec in specs:
+        expected = np.array([oracle.value(moment, rows, spec) for moment in index.itertuples()])
+        np.testing.assert_allclose(
+            built[spec.name], expected, rtol=1e-9, atol=0, err_msg=f"seed {seed}, {spec}", equal_nan=True
+        )
+        zeros[spec.aggregate] += int((expected == 0).sum())
+        filled[spec.aggregate] += int((~np.isnan(expected)).sum())
+    assert min(filled[aggregate] for aggregate in AGGREGATES) > 20
+    assert min(zeros[aggregate] for aggregate in ("sum", "min", "spread", "daily_spread", "covered_share_pct")) > 0
+    assert zeros.total() > 200
+
+
+@pytest.mark.xfail(strict=True, reason="the mean of equal values is rounded, so their distance from it is not 0")
+@pytest.mark.parametrize("aggregate", ["spread", "daily_spread"])
+def test_the_spread_of_equal_values_is_exactly_0(aggregate: str) -> None:
+    first = pd.Timestamp("2024-01-01")
+    stretch = {"athlete_id": "A0", "table": "sessions", "source": "test", "first_date": first, "known_at": instant(0)}
+    rows = [
+        {"athlete_id": "A0", "session_id": f"s{day}", "date": first + pd.Timedelta(days=day), "load_au": 123.4,
+         "known_at": instant(day + 0.8)}
+        for day in range(7)
+    ]  # fmt: skip
+    tables = random_world(61) | {
+        "coverage": table_of([{**stretch, "last_date": first + pd.Timedelta(days=60)}], "coverage"),
+        "sessions": table_of(rows, "sessions"),
+    }
+    index = pd.DataFrame({"athlete_id": ["A0"], "date": [first + pd.Timedelta(days=6)], "as_of": [instant(6.9)]})
+    index = index.astype({"athlete_id": "str", "date": "datetime64[us]", "as_of": "datetime64[us, UTC]"})
+    spec = dataclasses.replace(BASE, aggregate=aggregate)
+    assert build_features(index, tables, [spec]).values["x"].tolist() == [0.0]
 
 
 def test_all_moments_at_once_equal_one_moment_at_a_time_bit_for_bit() -> None:
