@@ -1,6 +1,7 @@
 """Facts that follow from a row and the rows known when it arrived, so that a window can aggregate them like any column.
 
 - injuries and returns get the episodes that daily self-reports amount to (`with_onsets`)
+- injuries get whether they were of hamstring, calf, anterior cruciate ligament or any muscle, where the record tells
 - returns carry the body area, muscle group and ligament of their injury
 - sessions get `load_au` from rating and minutes, and `share_of_best_speed_pct`
 - a report of hamstring discomfort gets its difference from the athlete's own usual
@@ -24,6 +25,7 @@ from features.windows import FOREVER, Floats, Ints, days, instants
 ROW_FACTS: Mapping[str, tuple[str, ...]] = {
     "sessions": ("share_of_best_speed_pct",),
     "strength_tests": ("force_n_kg", "torque_n_m_kg"),
+    "injuries": ("is_hamstring", "is_calf", "is_acl", "is_muscle"),
     "returns": ("body_area", "muscle_group", "ligament"),
     "wellness": ("discomfort_above_usual",),
     "wearable_days": ("hrv_ln_ms",),
@@ -43,6 +45,7 @@ def prepare(tables: Mapping[str, pd.DataFrame], target: Target) -> dict[str, pd.
     """The contract tables with row facts added; the given frames stay as they are."""
     prepared = with_onsets(tables, target)
     prepared["returns"] = _with_injury(prepared["returns"], prepared["injuries"])
+    prepared["injuries"] = _kinds(prepared["injuries"])
     prepared["sessions"] = _sessions(tables["sessions"])
     prepared["strength_tests"] = _per_kg(tables["strength_tests"])
     prepared["wellness"] = _against_usual(tables["wellness"])
@@ -129,6 +132,28 @@ def _flags(athletes: pd.DataFrame) -> pd.DataFrame:
     female = (athletes["sex"] == "female").astype(float).where(athletes["sex"].notna())
     defender = athletes["position"].str.contains("defender|back", case=False)
     return athletes.assign(is_female=female, is_defender=defender.astype(float).where(athletes["position"].notna()))
+
+
+def _kinds(injuries: pd.DataFrame) -> pd.DataFrame:
+    """What was injured, as 1 or 0; missing where the record leaves it open, so that nobody's 0 is claimed of it."""
+    return injuries.assign(
+        is_hamstring=_is_kind(injuries, "muscle_group", "hamstring", area="thigh", tissue="muscle"),
+        is_calf=_is_kind(injuries, "muscle_group", "calf", area="lower_leg", tissue="muscle"),
+        is_acl=_is_kind(injuries, "ligament", "anterior_cruciate", area="knee", tissue="ligament"),
+        is_muscle=injuries["tissue"].eq("muscle").astype("float64").where(_is_told(injuries["tissue"])),
+    )
+
+
+def _is_kind(injuries: pd.DataFrame, column: str, value: str, area: str, tissue: str) -> pd.Series:
+    """Told by `column` itself, or ruled out by another body area or tissue."""
+    ruled_out = pd.Series(False, index=injuries.index)
+    for name, needed in (("body_area", area), ("tissue", tissue)):
+        ruled_out |= _is_told(injuries[name]) & injuries[name].ne(needed)
+    return injuries[column].eq(value).astype("float64").where(_is_told(injuries[column]) | ruled_out)
+
+
+def _is_told(choices: pd.Series) -> pd.Series:
+    return choices.notna() & choices.ne("unknown")
 
 
 def _with_injury(returns: pd.DataFrame, injuries: pd.DataFrame) -> pd.DataFrame:

@@ -195,6 +195,29 @@ def test_sex_and_position_become_0_or_1_and_stay_missing_where_not_stated() -> N
     np.testing.assert_array_equal(found["is_defender"], [1, 1, 0, NAN])
 
 
+def test_an_injury_tells_what_it_was_of_or_leaves_it_open() -> None:
+    columns = ("body_area", "tissue", "muscle_group", "ligament")
+    cases: list[tuple[tuple[str | None, ...], list[float]]] = [
+        (("thigh", "muscle", "hamstring", None), [1, 0, 0, 1]),
+        (("hip_groin", "muscle", "hamstring", None), [1, 0, 0, 1]),
+        (("lower_leg", "muscle", "calf", None), [0, 1, 0, 1]),
+        (("knee", "ligament", None, "anterior_cruciate"), [0, 0, 1, 0]),
+        (("knee", "ligament", None, "other"), [0, 0, 0, 0]),
+        (("knee", "ligament", None, None), [0, 0, NAN, 0]),
+        (("thigh", "unknown", "unknown", None), [NAN, 0, 0, NAN]),
+        (("thigh", "muscle", None, None), [NAN, 0, 0, 1]),
+        (("thigh", "bone", None, None), [0, 0, 0, 0]),
+        (("unknown", "unknown", None, None), [NAN, NAN, NAN, NAN]),
+    ]
+    rows: list[dict[str, object]] = [
+        {"injury_id": str(number), "date": day(1), "known_at": instant(1.9), **dict(zip(columns, case, strict=True))}
+        for number, (case, _) in enumerate(cases)
+    ]
+    found = prepared(injuries=table("injuries", *rows))["injuries"]
+    facts = found[["is_hamstring", "is_calf", "is_acl", "is_muscle"]].to_numpy()
+    np.testing.assert_array_equal(facts, [expected for _, expected in cases])
+
+
 def test_a_return_carries_its_injury_as_it_stood_when_the_return_was_told() -> None:
     injury = {
         "injury_id": "1", "date": day(1), "body_area": "thigh", "muscle_group": "hamstring", "ligament": "unknown",
@@ -230,7 +253,6 @@ def test_facts_of_rows_known_by_any_instant_need_no_row_that_came_later(seed: in
         for name, facts in {
             **ROW_FACTS,
             "sessions": ("load_au", "share_of_best_speed_pct"),
-            "injuries": (),
         }.items():
             columns = [*TABLES[name].names, *facts]
             before, after = (ordered(each[name], name, then)[columns] for each in (whole, cut))
