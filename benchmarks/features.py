@@ -1,108 +1,141 @@
-"""Windowed sums and means of a simulated squad's sessions: ours with two clocks beside pandas with one.
+"""The feature engine beside its peers: seconds, memory and wrong cells, in one run.
 
-    python -P benchmarks/features.py [--athletes 40] [--seasons 2] [--rounds 5]
+    python -m benchmarks.features [--quick] [--rounds 3]                                       every table
+    python -m benchmarks.features --league [--rows 1e6 --rows 1e7] [--engines strainwatch,polars]    one clock is enough
+    python -m benchmarks.features --late                                                       rows late or corrected
+    python -m benchmarks.features --morning                                                    a squad of 40, one day
 
-Both build the same features for every athlete and day at the morning's prediction hour, interleaved in one run.
-pandas knows
-one clock: today's sessions are shifted away by hand, but a session counts from the next morning on even if its
-upload or
-its correction came days later. Cells where the two differ are counted: they are what one clock gets wrong.
-Times are of a shared machine; read the ratio. Each line also goes to build/bench/features.jsonl.
-`-P` keeps this folder off the path, where this file would hide the package of the same name.
+Twenty features (benchmarks/catalogue.py) of eight metrics on
+every athlete-day; every engine starts from its own kind of frame, sorted, and holds its results in memory. Each run is
+a process of its own with two threads, engines in turn, rounds interleaved; a small build before it loads code. Wrong
+cells are counted against exact sums (benchmarks/reference.py). Times are of a shared machine: read the ratios.
+Each line also goes to build/bench/features.jsonl. Peers: benchmarks/requirements.lock.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import time
-from collections.abc import Callable
+import tempfile
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import pandas as pd
 
-from features.build import build_features
-from features.row_facts import prepare
-from features.specs import WindowSpec
-from features.target import load_target
-from pipelines.simulate import simulate
+from benchmarks import isolation, late, morning, report
+from benchmarks.engines import ENGINES
 
-WINDOWS = (3, 7, 14, 21, 28, 42)
-COLUMNS = ("load_au", "distance_m", "high_speed_distance_m", "sprint_distance_m", "acceleration_count")
-
-
-def specs() -> list[WindowSpec]:
-    return [
-        WindowSpec(
-            name=f"{column}_{window}", label="", factor="overload", unit="", direction="0", evidence="D",
-            reference="assumption", table="sessions", column=column, aggregate="sum", window_days=window,
-            empty=0.0, min_covered_share=0.0,
-        )
-        for column in COLUMNS
-        for window in WINDOWS
-    ]  # fmt: skip
-
-
-def moments(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """Every athlete on every day of the data, at the prediction hour."""
-    sessions = tables["sessions"]
-    dates = pd.date_range(sessions["date"].min(), sessions["date"].max(), unit="us")
-    athletes = np.sort(sessions["athlete_id"].unique())
-    index = pd.MultiIndex.from_product([athletes, dates], names=["athlete_id", "date"]).to_frame(index=False)
-    as_of = load_target().as_of(pd.DatetimeIndex(index["date"]))
-    return index.assign(as_of=as_of).astype({"athlete_id": "str"})
-
-
-def with_pandas(tables: dict[str, pd.DataFrame], index: pd.DataFrame) -> pd.DataFrame:
-    """The same sums by day grid and groupby-rolling: the newest version of each row, from the next morning on."""
-    sessions = tables["sessions"]
-    newest = sessions[sessions["superseded_at"].isna()]
-    daily = newest.groupby(["athlete_id", "date"])[list(COLUMNS)].sum()
-    grid = daily.reindex(pd.MultiIndex.from_frame(index[["athlete_id", "date"]]), fill_value=0.0)
-    parts = {}
-    for window in WINDOWS:
-        rolled = grid.groupby(level=0, sort=False).rolling(window - 1, min_periods=1).sum().droplevel(0)
-        before = rolled.groupby(level=0, sort=False).shift(1, fill_value=0.0)
-        parts |= {f"{column}_{window}": before[column].to_numpy() for column in COLUMNS}
-    return pd.DataFrame(parts)
-
-
-def timed(task: Callable[[], pd.DataFrame]) -> tuple[float, pd.DataFrame]:
-    start = time.perf_counter()
-    result = task()
-    return time.perf_counter() - start, result
+DAYS = 1000
+CHECKED_ATHLETES = 1000
+"""Of a larger league only so many athletes, evenly spread, are compared with the exact answers."""
 
 
 def main() -> None:
+    asked = _arguments()
+    every = not (asked.league or asked.late or asked.morning)
+    if every or asked.league:
+        for rows in asked.rows:
+            one_clock(int(rows), asked.rounds, asked.engines)
+    if every or asked.late:
+        late.table(athletes=10 if asked.quick else 50, rounds=asked.rounds)
+    if every or asked.morning:
+        morning.table(rounds=5 if asked.quick else 30)
+
+
+def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--athletes", type=int, default=40)
-    parser.add_argument("--seasons", type=int, default=2)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rows", type=float, action="append", help="athlete-days; may be given several times")
+    parser.add_argument("--rounds", type=int)
+    parser.add_argument("--engines", type=lambda text: text.split(","), default=list(ENGINES), help=", ".join(ENGINES))
+    parser.add_argument("--quick", action="store_true", help="100,000 athlete-days, one round")
+    parser.add_argument("--league", action="store_true")
+    parser.add_argument("--late", action="store_true")
+    parser.add_argument("--morning", action="store_true")
     asked = parser.parse_args()
-    tables = prepare(simulate(asked.athletes, asked.seasons).tables, load_target())
-    index, wanted = moments(tables), specs()
-    seconds: dict[str, list[float]] = {"strainwatch, two clocks": [], "pandas, one clock": []}
-    for _ in range(asked.rounds):
-        ours_s, ours = timed(lambda: build_features(index, tables, wanted).values)
-        pandas_s, theirs = timed(lambda: with_pandas(tables, index))
-        for name, took in zip(seconds, (ours_s, pandas_s), strict=True):
-            seconds[name].append(took)
-    shared = ours.notna()
-    differ = int((np.abs(ours - theirs[ours.columns]) > 1e-6)[shared].sum(axis=None))
-    print(f"{len(index):,} athlete-days x {len(wanted)} features; {asked.rounds} rounds, interleaved")
-    slowest = np.median(seconds["pandas, one clock"])
-    lines = []
-    for name, took in seconds.items():
-        median = float(np.median(took))
-        lines.append({"engine": name, "seconds": median, "pandas_over_it": slowest / median})
-        print(f"{name:26s} median {median:7.3f} s   pandas / it {slowest / median:5.2f}")
-    print(f"cells where one clock differs from two: {differ:,} of {int(shared.sum(axis=None)):,}")
-    folder = Path("build/bench")
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "features.jsonl").open("a", encoding="utf-8") as file:
-        for line in lines:
-            file.write(json.dumps({**line, "athlete_days": len(index), "cells_that_differ": differ}) + "\n")
+    unknown = set(asked.engines) - set(ENGINES)
+    if unknown:
+        parser.error(f"--engines: {', '.join(sorted(unknown))} not known. Valid: {', '.join(ENGINES)}.")
+    asked.rows = asked.rows or ([1e5] if asked.quick else [1e6, 1e7])
+    asked.rounds = asked.rounds or (1 if asked.quick else 3)
+    return asked
+
+
+def one_clock(rows: int, rounds: int, engines: Sequence[str]) -> None:
+    """Every row known the next morning, so that all engines have the same true answer."""
+    athletes = max(1, rows // DAYS)
+    with tempfile.TemporaryDirectory(prefix="strainwatch-bench-") as folder:
+        report.note(f"{athletes:,} athletes x {DAYS:,} days: loads and exact answers")
+        isolation.run("benchmarks.worker", "prepare", folder, str(athletes), str(DAYS), str(CHECKED_ATHLETES))
+        runs = _runs(Path(folder), rounds, engines)
+    lines = [_summary(name, runs[name], athletes * DAYS) for name in engines]
+    slowest = next((line["seconds"] for line in lines if line["engine"] == "pandas"), None)
+    for line in lines:
+        line["pandas_over_it"] = slowest / line["seconds"] if slowest and line["seconds"] else None
+    report.keep("features.jsonl", "one clock", lines)
+    checked = max((line["checked"] or 0) for line in lines)
+    report.show(
+        f"{athletes * DAYS:,} athlete-days x 8 metrics x 20 features, one clock is enough; medians of {rounds}; "
+        f"{checked:,} cells checked",
+        ("", "version", "s", "s per M rows", "CPU s", "pandas / it", "peak / output", "wrong cells"),
+        [_cells(line) for line in lines],
+    )
+
+
+def _runs(folder: Path, rounds: int, engines: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
+    """Engines in turn, another first in each round. An engine that fails is not tried again."""
+    runs: dict[str, list[dict[str, Any]]] = {name: [] for name in engines}
+    for number in range(rounds):
+        for name in (*engines[number % len(engines) :], *engines[: number % len(engines)]):
+            if not ENGINES[name].installed:
+                runs[name] = [{"failed": "not installed"}]
+            elif not any("failed" in run for run in runs[name]):
+                runs[name].append(_run(name, folder, check=number == 0))
+                report.note(f"  round {number + 1}, {name}: {runs[name][-1]}")
+    return runs
+
+
+def _run(name: str, folder: Path, check: bool) -> dict[str, Any]:
+    try:
+        return isolation.run("benchmarks.worker", name, str(folder), *(["--check"] if check else []))
+    except isolation.Failed as failure:
+        return {"failed": str(failure)}
+
+
+def _summary(name: str, runs: list[dict[str, Any]], rows: int) -> dict[str, Any]:
+    failed = next((run["failed"] for run in runs if "failed" in run), None)
+    done = [run for run in runs if "failed" not in run]
+    engine = ENGINES[name]
+    return {
+        "engine": name,
+        "version": engine.version if engine.installed else None,
+        "rows": rows,
+        "failed": failed,
+        "seconds": float(np.median([run["seconds"] for run in done])) if done else None,
+        "processor_seconds": float(np.median([run["processor_seconds"] for run in done])) if done else None,
+        "all_seconds": [run["seconds"] for run in done],
+        "peak_over_output": float(np.median([run["peak_bytes"] / run["output_bytes"] for run in done]))
+        if done
+        else None,
+        "wrong": done[0].get("wrong") if done else None,
+        "wrong_by_feature": done[0].get("wrong_by_feature") if done else None,
+        "checked": done[0].get("checked") if done else None,
+    }
+
+
+def _cells(line: dict[str, Any]) -> tuple[str, ...]:
+    title = ENGINES[line["engine"]].title
+    if line["seconds"] is None:
+        return (title, line["version"] or "", "", "", "", "", "", (line["failed"] or "")[:40])
+    return (
+        title,
+        line["version"],
+        f"{line['seconds']:.2f}",
+        f"{line['seconds'] / line['rows'] * 1e6:.2f}",
+        f"{line['processor_seconds']:.2f}",
+        f"{line['pandas_over_it']:.1f}" if line["pandas_over_it"] else "",
+        f"{line['peak_over_output']:.2f}",
+        f"{line['wrong']:,}",
+    )
 
 
 if __name__ == "__main__":

@@ -5,8 +5,6 @@ Nothing is ever subtracted from a sum, so that a window of zeros is exactly 0 an
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 import numpy.typing as npt
 
@@ -46,13 +44,10 @@ class _Sight:
         return np.clip(self.morning - lag, 0, window)
 
 
-def exact_features(world: World, metric: int, look_back: Mapping[int, int] | None) -> dict[str, Floats]:
-    """Feature -> (athletes, days), NaN where missing or undefined.
-
-    `look_back` maps a span to the days that its exponential average reads; without it all days count.
-    """
+def exact_features(world: World, metric: int) -> dict[str, Floats]:
+    """Feature -> (athletes, days), NaN where missing or undefined."""
     sight = _Sight(world, metric)
-    found = _windows(sight) | _exponentials(sight, look_back)
+    found = _windows(sight) | _exponentials(sight)
     found["monotony_7"] = _ratio(found["mean_7"], found["spread_7"])
     found["coupled"] = _ratio(found["mean_7"], found["mean_28"])
     found["uncoupled"] = _ratio(found["mean_7"], found["mean_21_lagged_7"])
@@ -86,28 +81,26 @@ def _spread(sight: _Sight, mean: Exact) -> Exact:
     return _enough(np.sqrt(squares / np.maximum(days - 1, 1)), days, least(7))
 
 
-def _exponentials(sight: _Sight, look_back: Mapping[int, int] | None) -> dict[str, Exact]:
+def _exponentials(sight: _Sight) -> dict[str, Exact]:
     found = {}
     for span in SPANS:
         kept = np.longdouble(1) - np.longdouble(2) / (span + 1)
-        depth = sight.world.days if look_back is None else look_back[span]
-        endless = look_back is None and sight.world.known is None
-        total = _recursion(sight, kept) if endless else _direct(sight, kept, depth)
-        days = sight.covered(depth)
+        total = _recursion(sight, kept) if sight.world.known is None else _direct(sight, kept)
+        days = sight.covered(sight.world.days)
         weight = (1 - kept ** days.astype(np.longdouble)) / (1 - kept)
         found[f"exponential_{span}"] = _enough(total / np.where(days > 0, weight, 1), sight.covered(span), least(span))
     return found
 
 
-def _direct(sight: _Sight, kept: np.longdouble, depth: int) -> Exact:
+def _direct(sight: _Sight, kept: np.longdouble) -> Exact:
     total = np.zeros(sight.shape, np.longdouble)
-    for lag in range(1, min(depth, sight.world.days) + 1):
+    for lag in range(1, sight.world.days):
         total += sight.day_before(lag) * kept ** (lag - 1)
     return total
 
 
 def _recursion(sight: _Sight, kept: np.longdouble) -> Exact:
-    """The same over all days where a morning's past never changes: one multiplication and addition a day."""
+    """The same where a morning's past never changes: one multiplication and one addition a day."""
     load = sight.day_before(1)
     for day in range(1, load.shape[1]):
         load[:, day] += kept * load[:, day - 1]

@@ -87,6 +87,7 @@ def late_world(athletes: int, days: int, seed: int = 7) -> World:
     shape = (athletes, days)
     first = world(athletes, days, seed).loads
     late = np.where(rng.random(shape) < 0.05, rng.integers(1, 21, shape), 0)
+    late[:, 0] = 0  # before its first row nobody can tell whether a source records a metric
     known = np.arange(days) + 1 + late
     corrected_on = np.where(rng.random(shape) < 0.03, known + rng.integers(1, 21, shape), NEVER)
     corrected = np.where(first > 0, np.round(first * 1.1 + 1, 1), 0.0)

@@ -1,0 +1,106 @@
+"""One engine, once, in a process of its own: seconds, peak memory and wrong cells as one line of JSON.
+
+    python -m benchmarks.worker prepare FOLDER ATHLETES DAYS CHECKED
+    python -m benchmarks.worker ENGINE FOLDER [--check]
+
+`prepare` keeps the loads and the exact answers of CHECKED athletes in FOLDER.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.catalogue import FEATURES, NAMES
+from benchmarks.engines import ENGINES, Engine
+from benchmarks.isolation import two_processors
+from benchmarks.reference import exact_features, wrong
+from benchmarks.world import METRICS, Floats, Ints, World, world
+
+BLOCK = 100
+"""Athletes whose exact answers are worked out at once."""
+
+
+def prepare(folder: Path, athletes: int, days: int, checked: int) -> None:
+    league = world(athletes, days)
+    league.save(folder / "loads.npy")
+    chosen = np.unique(np.linspace(0, athletes - 1, min(checked, athletes)).astype(np.int64))
+    np.save(folder / "checked.npy", chosen)
+    few = World(league.loads[:, chosen])
+    np.save(folder / "exact.npy", _exact(few))
+
+
+def _exact(few: World) -> Floats:
+    answers = np.empty((len(NAMES), few.athletes, few.days))
+    for first in range(0, few.athletes, BLOCK):
+        block = slice(first, first + BLOCK)
+        for metric in range(len(METRICS)):
+            for number, found in enumerate(exact_features(few.part(block), metric).values()):
+                answers[metric * len(FEATURES) + number, block] = found
+    return answers
+
+
+def run(engine: Engine, folder: Path, check: bool) -> dict[str, Any]:
+    """The first, small build loads code and starts threads; a user pays for that once and not by the row."""
+    league = World.load(folder / "loads.npy")
+    engine.build(engine.frame(league.part(slice(0, 2))))
+    frame = engine.frame(league)
+    before = _start_of_memory()
+    start, processor = time.perf_counter(), time.process_time()
+    result = engine.build(frame)
+    seconds, processor = time.perf_counter() - start, time.process_time() - processor
+    peak = _memory("VmHWM") - before
+    found = {
+        "seconds": seconds,
+        "processor_seconds": processor,
+        "peak_bytes": peak,
+        "output_bytes": len(NAMES) * league.rows * 8,
+    }
+    return found | (_checked(engine, result, league, folder) if check else {})
+
+
+def _checked(engine: Engine, result: Any, league: World, folder: Path) -> dict[str, Any]:
+    chosen: Ints = np.load(folder / "checked.npy")
+    exact = np.load(folder / "exact.npy", mmap_mode="r")
+    ordered = engine.ordered(result)
+    wrongs: dict[str, int] = {}
+    for number, name in enumerate(NAMES):
+        feature = FEATURES[number % len(FEATURES)]
+        values = engine.column(ordered, name).reshape(league.athletes, league.days)[chosen]
+        wrongs[feature] = wrongs.get(feature, 0) + wrong(values, exact[number])
+    return {
+        "wrong": sum(wrongs.values()),
+        "checked": int(exact.size),
+        "wrong_by_feature": {feature: count for feature, count in wrongs.items() if count},
+    }
+
+
+def _start_of_memory() -> float:
+    """Resident bytes now; the system's record of the peak starts anew."""
+    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+    return _memory("VmRSS")
+
+
+def _memory(entry: str) -> float:
+    for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
+        if line.startswith(entry + ":"):
+            return float(line.split()[1]) * 1024
+    return float("nan")
+
+
+def main() -> None:
+    two_processors()
+    what, folder = sys.argv[1], Path(sys.argv[2])
+    if what == "prepare":
+        prepare(folder, *(int(number) for number in sys.argv[3:6]))
+    else:
+        print(json.dumps(run(ENGINES[what], folder, "--check" in sys.argv)))
+
+
+if __name__ == "__main__":
+    main()
