@@ -62,9 +62,7 @@ def main() -> None:
         ),
         [_cells(line, lines[-1]["bulk_s"]) for line in lines],
     )
-    print(
-        f"\nThe first compilation on a machine takes {compile_s:.1f} s, when the project is installed or its wheel built."
-    )
+    print(f"\nThe first compilation on a machine takes {compile_s:.1f} s, once, when the wheel is built.")
     if asked.install:
         numba_s, ziglang_s = _install_s("numba", "llvmlite"), _install_s("ziglang")
         print(f"Installing numba beside NumPy took {numba_s:.0f} s, ziglang (only to build) {ziglang_s:.0f} s.")

@@ -49,7 +49,8 @@ def run(engine: Engine, folder: Path, check: bool) -> dict[str, Any]:
     """The first, small build loads code and starts threads; a user pays for that once and not by the row."""
     league = World.load(folder / "loads.npy")
     engine.build(engine.frame(league.part(slice(0, 2))))
-    frame = engine.frame(league)
+    frame, shape = engine.frame(league), league.loads.shape[1:]
+    del league
     before = _start_of_memory()
     start, processor = time.perf_counter(), time.process_time()
     result = engine.build(frame)
@@ -59,19 +60,19 @@ def run(engine: Engine, folder: Path, check: bool) -> dict[str, Any]:
         "seconds": seconds,
         "processor_seconds": processor,
         "peak_bytes": peak,
-        "output_bytes": len(NAMES) * league.rows * 8,
+        "output_bytes": len(NAMES) * shape[0] * shape[1] * 8,
     }
-    return found | (_checked(engine, result, league, folder) if check else {})
+    return found | (_checked(engine, result, shape, folder) if check else {})
 
 
-def _checked(engine: Engine, result: Any, league: World, folder: Path) -> dict[str, Any]:
+def _checked(engine: Engine, result: Any, shape: tuple[int, ...], folder: Path) -> dict[str, Any]:
     chosen: Ints = np.load(folder / "checked.npy")
     exact = np.load(folder / "exact.npy", mmap_mode="r")
     ordered = engine.ordered(result)
     wrongs: dict[str, int] = {}
     for number, name in enumerate(NAMES):
         feature = FEATURES[number % len(FEATURES)]
-        values = engine.column(ordered, name).reshape(league.athletes, league.days)[chosen]
+        values = engine.column(ordered, name).reshape(shape)[chosen]
         wrongs[feature] = wrongs.get(feature, 0) + wrong(values, exact[number])
     return {
         "wrong": sum(wrongs.values()),
