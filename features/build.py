@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,25 +12,26 @@ import numpy.typing as npt
 import pandas as pd
 
 from features.derived import DERIVATIONS
+from features.native import LANES
 from features.specs import DerivedSpec, FeatureSpec, WindowSpec
 from features.tables import TABLES
 from features.windows import (
-    ADDS_UP,
-    AGGREGATES,
     EMPTY_BY_NATURE,
+    FOREVER,
+    NEVER,
+    REASONS,
     Bools,
     Coverage,
     Floats,
     History,
     Ints,
     Moments,
-    Sight,
-    Visible,
+    Panel,
+    Task,
     codes,
-    covered_days,
     instants,
-    look_back_days,
     visible,
+    window_features,
 )
 
 Objects = npt.NDArray[np.object_]
@@ -43,6 +45,8 @@ COVERED_BY: Mapping[str, tuple[str, ...]] = {
     "returns": ("injuries", "injury_reports"),
 }
 """Tables in which an absent row means something, and the coverage rows that say from when to when."""
+WHOLE_ROWS = frozenset({"interventions", "injuries", "returns"})
+"""Tables in which every column is known to be recorded once the source is in use."""
 
 NOT_FOUND = {
     "wearable_days": "not worn or not recorded",
@@ -51,8 +55,15 @@ NOT_FOUND = {
     "screenings": "not screened",
     "athletes": "not recorded",
 }
-BLOCK = 4096
-"""Moments handled at once; bounds the memory of the pairs of moment and row."""
+WHY = {
+    "too few values": "too few values in the window",
+    "not in use": "no source in use on enough days of the window",
+    "not recorded": "not recorded in enough sessions",
+}
+"""Reasons of features/windows.py that read the same for every feature."""
+NOT_COMPUTABLE = "cannot be computed from these values"
+CHUNK = 1 << 14
+"""Moments for which derived features are worked out at once: their inputs stay in the cache."""
 
 
 @dataclass(frozen=True)
@@ -68,21 +79,50 @@ class FeatureSet:
     reasons: pd.DataFrame
 
 
-@dataclass
-class _Result:
-    values: Floats
-    dates: npt.NDArray[np.datetime64]
-    reasons: Objects
+def build_features(index: pd.DataFrame, tables: Mapping[str, pd.DataFrame], specs: Sequence[FeatureSpec]) -> FeatureSet:
+    """The features of every prediction moment, each from what was known then, with their dates and reasons.
+
+    `index` has athlete_id, date (local day) and as_of (UTC); `tables` are prepared contract tables
+    (`row_facts.prepare`). Each row's result depends on no other row of the index.
+    """
+    shape = (len(specs), len(index))
+    day, reason = np.full(shape, np.iinfo(np.int32).min, np.int32), np.zeros(shape, np.uint8)
+    arrays, moments, values = _build(index, tables, specs, day, reason)
+    whole = np.where(day == np.iinfo(np.int32).min, NEVER, day.astype(np.int64))
+    dates = whole.astype("datetime64[D]").astype("datetime64[us]")
+    reasons = np.full(shape, None, dtype=object)
+    place = {spec.name: number for number, spec in enumerate(specs)}
+    for number, spec in enumerate(specs):
+        if isinstance(spec, WindowSpec):
+            reasons[number] = _in_words(spec, reason[number], arrays, moments)
+        elif isinstance(spec, DerivedSpec):
+            inputs = [place[name] for name in spec.inputs]
+            missing = np.isnan(values[number])
+            reasons[number] = _lacking(missing, values[inputs], reasons[inputs])
+            dates[number] = np.where(missing, np.datetime64("NaT", "us"), dates[inputs[0]])
+    return FeatureSet(*(_frame(part, index, specs) for part in (values, dates, reasons)))
 
 
-@dataclass
-class _Block:
-    """One block of moments with what its specs share: visible pairs by table, filter and window."""
+def build_values(index: pd.DataFrame, tables: Mapping[str, pd.DataFrame], specs: Sequence[FeatureSpec]) -> pd.DataFrame:
+    """`build_features(...).values` alone, for many moments: neither dates nor reasons are kept."""
+    return _frame(_build(index, tables, specs)[2], index, specs)
 
-    moments: Moments
-    tables: _Arrays
-    pairs: dict[Any, Visible] = field(default_factory=dict)
-    covered: dict[Any, tuple[Ints, list[tuple[Ints, Ints]]]] = field(default_factory=dict)
+
+def _build(
+    index: pd.DataFrame, tables: Mapping[str, pd.DataFrame], specs: Sequence[FeatureSpec], *why: npt.NDArray[Any]
+) -> tuple[_Arrays, Moments, Floats]:
+    """Values of shape (specs, moments); `why` are the arrays that take days and reasons."""
+    athletes = pd.Index(index["athlete_id"].unique()).sort_values()
+    arrays, moments = _Arrays(tables, athletes), Moments.of(index, athletes)
+    values = np.empty((len(specs), len(index)))
+    for panel in _panels(specs, arrays):
+        window_features(panel, moments, values, *why)
+    _derive(values, specs)
+    return arrays, moments, values
+
+
+def _frame(part: npt.NDArray[Any], index: pd.DataFrame, specs: Sequence[FeatureSpec]) -> pd.DataFrame:
+    return pd.DataFrame(part.T, index=index.index, columns=[spec.name for spec in specs], dtype=part.dtype, copy=False)
 
 
 class _Arrays:
@@ -91,235 +131,211 @@ class _Arrays:
     def __init__(self, tables: Mapping[str, pd.DataFrame], athletes: pd.Index) -> None:
         self.frames = tables
         self.athletes = athletes
-        self._histories: dict[Any, History] = {}
-        self._coverage: dict[str, Coverage] = {}
-        self._recorded: dict[tuple[str, str], Ints] = {}
+        self._made: dict[Any, Any] = {}
 
-    def history(self, spec: WindowSpec) -> History:
-        key = _history_key(spec)
-        if key not in self._histories:
-            table = self.frames[spec.table]
-            whole = History.of(table.assign(date=_dates(table, spec.column)), self.athletes)
-            self._histories[key] = whole.keep(_matches(table, spec.where)) if spec.where else whole
-        return self._histories[key]
+    def _once(self, *key: Any, make: Any) -> Any:
+        if key not in self._made:
+            self._made[key] = make()
+        return self._made[key]
 
-    def coverage(self, table: str) -> Coverage:
-        if table not in self._coverage:
-            rows = self.frames["coverage"]
-            self._coverage[table] = Coverage.of(rows[rows["table"].isin(COVERED_BY[table])], self.athletes)
-        return self._coverage[table]
+    def history(self, table: str, dated_by: str, where: _Where = ()) -> History:
+        def make() -> History:
+            if where:
+                return self.history(table, dated_by).keep(self._matches(table, where))
+            return History.of(self.frames[table].assign(date=_dates(self.frames[table], dated_by)), self.athletes)
 
-    def values(self, spec: WindowSpec) -> Floats:
-        column = self.frames[spec.table][spec.column]
-        if pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column):
-            return column.to_numpy(dtype=np.float64, na_value=np.nan)
-        return np.where(column.isna(), np.nan, 1.0)
+        made: History = self._once("history", table, dated_by, where, make=make)
+        return made
 
-    def first_recorded(self, spec: WindowSpec) -> Ints:
+    def _matches(self, table: str, where: _Where) -> Bools:
+        met = np.ones(len(self.frames[table]), dtype=bool)
+        for column, values in where:
+            found, distinct = self._once(table, column, make=lambda c=column: self._distinct(table, c))
+            met &= np.r_[np.isin(np.asarray(distinct, dtype=object), values), False][found]
+        return met
+
+    def _distinct(self, table: str, column: str) -> tuple[Ints, pd.Index]:
+        content: pd.Series = self.frames[table][column]
+        found, distinct = pd.factorize(content)
+        return found, distinct
+
+    def coverage(self, table: str) -> Coverage | None:
+        if table not in COVERED_BY:
+            return None
+        rows = self.frames["coverage"]
+        recorders = COVERED_BY[table]
+        made: Coverage = self._once(
+            "coverage", recorders, make=lambda: Coverage.of(rows[rows["table"].isin(recorders)], self.athletes)
+        )
+        return made
+
+    def column(self, table: str, column: str) -> Floats:
+        """The column as numbers; of a column that holds none, 1 where it holds something."""
+        found = self.frames[table][column]
+        if pd.api.types.is_numeric_dtype(found) or pd.api.types.is_bool_dtype(found):
+            return found.to_numpy(dtype=np.float64, na_value=np.nan)
+        return np.where(found.isna(), np.nan, 1.0)
+
+    def recorded(self, table: str, column: str) -> Ints:
         """Per athlete, the instant from which a value of this column has been known."""
-        key = (spec.table, spec.column)
-        if key not in self._recorded:
-            table = self.frames[spec.table]
-            held = table[table[spec.column].notna()]
-            athlete = codes(held["athlete_id"], self.athletes)
-            first = np.full(len(self.athletes) + 1, np.iinfo(np.int64).max)
-            np.minimum.at(first, athlete, instants(held["known_at"]))
-            self._recorded[key] = first[:-1]
-        return self._recorded[key]
+
+        def make() -> Ints:
+            held = self.frames[table][self.frames[table][column].notna()]
+            first = np.full(len(self.athletes) + 1, FOREVER)
+            np.minimum.at(first, codes(held["athlete_id"], self.athletes), instants(held["known_at"]))
+            return first[:-1]
+
+        if table in WHOLE_ROWS:
+            return np.full(len(self.athletes), NEVER)
+        made: Ints = self._once("recorded", table, column, make=make)
+        return made
 
 
-def build_features(index: pd.DataFrame, tables: Mapping[str, pd.DataFrame], specs: Sequence[FeatureSpec]) -> FeatureSet:
-    """The features of every prediction moment, each from what was known then.
-
-    `index` has athlete_id, date (local day) and as_of (UTC); `tables` are prepared contract tables
-    (`row_facts.prepare`). Each row's result depends on no other row of the index.
-    """
-    athletes = pd.Index(np.sort(index["athlete_id"].unique()))
-    arrays = _Arrays(tables, athletes)
-    moments = Moments.of(index, athletes)
-    blocks = [
-        _build_block(_Block(moments.part(slice(start, start + BLOCK)), arrays), specs)
-        for start in range(0, len(index), BLOCK)
-    ]
-    return _assemble(index, blocks, specs)
+_Where = tuple[tuple[str, tuple[str, ...]], ...]
+_PanelKey = tuple[str, str, _Where]
+_Columns = Mapping[str, list[tuple[int, WindowSpec]]]
 
 
-def _assemble(index: pd.DataFrame, blocks: list[dict[str, _Result]], specs: Sequence[FeatureSpec]) -> FeatureSet:
-    def frame(part: str, empty: Any) -> pd.DataFrame:
-        columns = {
-            spec.name: np.concatenate([empty, *(getattr(block[spec.name], part) for block in blocks)]) for spec in specs
-        }
-        return pd.DataFrame(columns, index=index.index, dtype=empty.dtype)
-
-    return FeatureSet(
-        values=frame("values", np.empty(0)),
-        value_dates=frame("dates", np.empty(0, dtype="datetime64[us]")),
-        reasons=frame("reasons", np.empty(0, dtype=object)),
-    )
-
-
-def _build_block(block: _Block, specs: Sequence[FeatureSpec]) -> dict[str, _Result]:
-    results: dict[str, _Result] = {}
-    for spec in specs:
-        if isinstance(spec, WindowSpec):
-            results[spec.name] = _window(block, spec)
-        elif isinstance(spec, DerivedSpec):
-            results[spec.name] = _derive(spec, [results[name] for name in spec.inputs])
-    return results
-
-
-def _window(block: _Block, spec: WindowSpec) -> _Result:
-    base = _pairs(block, spec)
-    values = block.tables.values(spec)[base.rows]
-    valid = ~np.isnan(values)
-    used = valid if spec.at_least is None else valid & (np.nan_to_num(values, nan=-np.inf) >= spec.at_least)
-    rows, held = _count(base), _count(base, valid)
-    covered, stretches = _coverage(block, spec)
-    sight = Sight(base.with_value(used), values[used], covered, stretches, spec.window_days)
-    result = AGGREGATES[spec.aggregate](sight)
-    reasons = np.full(len(block.moments), None, dtype=object)
-    _fill_empty(result, block, spec, sight, rows, held)
-    _withhold(result, reasons, block, spec, covered, rows, held)
-    _refuse_mixed(result, reasons, block, spec, base, valid)
-    _explain_missing(result, reasons, spec, rows)
-    return _Result(result, _newest(sight, result), reasons)
-
-
-def _history_key(spec: WindowSpec) -> tuple[Any, ...]:
+def _panel_key(spec: WindowSpec) -> _PanelKey:
+    """Specs with the same key read the same rows: of which table, dated by which column, with what in other columns."""
     dated_by = "date" if "date" in TABLES[spec.table].names else spec.column
     return spec.table, dated_by, tuple(sorted(spec.where.items()))
 
 
-def _dates(table: pd.DataFrame, column: str) -> pd.Series:
+def _speed_column(table: str, column: str) -> str:
+    """The column that must agree for rows to be added up: devices count metres from different speeds on."""
+    contract = TABLES[table]
+    return contract.column(column).comparable_by if column in contract.names else ""
+
+
+def _panels(specs: Sequence[FeatureSpec], arrays: _Arrays) -> Iterator[Panel]:
+    """The window specs, grouped so that rows are looked up and walked through once for all columns of a table."""
+    groups: dict[_PanelKey, dict[str, list[tuple[int, WindowSpec]]]] = {}
+    for number, spec in enumerate(specs):
+        if isinstance(spec, WindowSpec):
+            groups.setdefault(_panel_key(spec), {}).setdefault(spec.column, []).append((number, spec))
+    for key, columns in groups.items():
+        names = list(columns)
+        for start in range(0, len(names), LANES):
+            yield _panel(key, {name: columns[name] for name in names[start : start + LANES]}, arrays)
+
+
+def _panel(key: _PanelKey, columns: _Columns, arrays: _Arrays) -> Panel:
+    table, dated_by, where = key
+    history = arrays.history(table, dated_by, where)
+    values = np.zeros((len(history.rows), LANES))
+    recorded = np.full((len(arrays.athletes), LANES), FOREVER)
+    for lane, column in enumerate(columns):
+        values[:, lane] = arrays.column(table, column)[history.rows]
+        if any(spec.empty is not None for _, spec in columns[column]):
+            recorded[:, lane] = arrays.recorded(table, column)
+    return Panel(
+        history=history,
+        coverage=arrays.coverage(table),
+        values=values,
+        recorded=recorded,
+        speeds=_speeds(table, columns, history, arrays),
+        tasks=_tasks(columns),
+    )
+
+
+def _speeds(table: str, columns: _Columns, history: History, arrays: _Arrays) -> list[tuple[Floats, list[int]]]:
+    """Columns with more than one speed in the table; where all rows agree, there is nothing to mix."""
+    lanes: dict[str, list[int]] = {}
+    for lane, column in enumerate(columns):
+        if _speed_column(table, column):
+            lanes.setdefault(_speed_column(table, column), []).append(lane)
+    stated = {name: arrays.column(table, name)[history.rows] for name in lanes}
+    return [(stated[name], lanes[name]) for name in lanes if len(np.unique(stated[name][~np.isnan(stated[name])])) > 1]
+
+
+def _tasks(columns: _Columns) -> list[Task]:
+    """One task per aggregate and window; a column that asks twice for the same (with other rules) gets a second."""
+    lanes: dict[Any, dict[int, tuple[int, WindowSpec]]] = {}
+    for lane, specs in enumerate(columns.values()):
+        asked: dict[Any, int] = {}
+        for number, spec in specs:
+            key = (spec.aggregate, spec.window_days, spec.lag_days, spec.at_least)
+            asked[key] = asked.get(key, 0) + 1
+            lanes.setdefault((*key, asked[key]), {})[lane] = (number, spec)
+    return [_task(found) for found in lanes.values()]
+
+
+def _task(lanes: Mapping[int, tuple[int, WindowSpec]]) -> Task:
+    taken = [lanes.get(lane) for lane in range(LANES)]
+    window = next(iter(lanes.values()))[1]
+    return Task(
+        window=window,
+        at_least=-np.inf if window.at_least is None else window.at_least,
+        feature=[found[0] if found else -1 for found in taken],
+        empty=[found[1].empty if found and found[1].empty is not None else np.nan for found in taken],
+        least_covered_days=[_least_covered_days(found[1]) if found else 0.0 for found in taken],
+        least_held_share=[found[1].min_covered_share if found else 0.0 for found in taken],
+    )
+
+
+def _least_covered_days(spec: WindowSpec) -> float:
+    """How many days of the window a source must have been in use."""
+    if spec.table not in COVERED_BY or (spec.empty is None and spec.aggregate not in EMPTY_BY_NATURE):
+        return 0.0
+    return max(1.0, spec.min_covered_share * spec.window_days)
+
+
+def _dates(table: pd.DataFrame, dated_by: str) -> pd.Series:
     """The day that a row is about; a fact without one (sex, position) holds from the first day of the calendar."""
-    if "date" in table:
-        return table["date"]
-    if pd.api.types.is_datetime64_any_dtype(table[column]):
-        return table[column]
+    if pd.api.types.is_datetime64_any_dtype(table[dated_by]):
+        return table[dated_by]
     return pd.Series(pd.Timestamp(0), index=table.index)
 
 
-def _count(pairs: Visible, chosen: Bools | slice = slice(None)) -> Ints:
-    """Rows that each moment sees; of them only the `chosen` ones."""
-    return np.bincount(pairs.moment[chosen], minlength=len(pairs.moments))
+def _derive(values: Floats, specs: Sequence[FeatureSpec]) -> None:
+    """Fill in the derived features, whose inputs stand above them."""
+    place = {spec.name: number for number, spec in enumerate(specs)}
+    derived = [
+        (place[spec.name], DERIVATIONS[spec.derive].compute, [place[name] for name in spec.inputs])
+        for spec in specs
+        if isinstance(spec, DerivedSpec)
+    ]
 
+    def chunk(start: int) -> None:
+        part = values[:, start : start + CHUNK]
+        for target, compute, inputs in derived:
+            part[target] = compute(*part[inputs])
 
-def _matches(table: pd.DataFrame, where: Mapping[str, tuple[str, ...]]) -> Bools:
-    met = np.ones(len(table), dtype=bool)
-    for column, values in where.items():
-        met &= table[column].isin(list(values)).to_numpy(dtype=bool)
-    return met
-
-
-def _pairs(block: _Block, spec: WindowSpec) -> Visible:
-    key = (_history_key(spec), look_back_days(spec), spec.lag_days)
-    if key not in block.pairs:
-        history = block.tables.history(spec)
-        block.pairs[key] = visible(history, block.moments, look_back_days(spec), spec.lag_days)
-    return block.pairs[key]
-
-
-def _coverage(block: _Block, spec: WindowSpec) -> tuple[Ints, list[tuple[Ints, Ints]]]:
-    """Covered days and stretches of the aggregate's window; a table without coverage counts as covered throughout."""
-    last = block.moments.day - spec.lag_days
-    first = last - look_back_days(spec) + 1
-    if spec.table not in COVERED_BY:
-        return np.full(len(last), spec.window_days), [(first, last)]
-    key = (COVERED_BY[spec.table], look_back_days(spec), spec.lag_days)
-    if key not in block.covered:
-        stretches = block.tables.coverage(spec.table).stretches(block.moments, first, last)
-        block.covered[key] = (covered_days(stretches, len(last)), stretches)
-    return block.covered[key]
-
-
-def _covered_in_window(block: _Block, spec: WindowSpec, covered: Ints) -> Ints:
-    """Covered days of the window itself: an average that looks further back must not live on what is long past."""
-    if look_back_days(spec) == spec.window_days:
-        return covered
-    last = block.moments.day - spec.lag_days
-    first = last - spec.window_days + 1
-    return covered_days(block.tables.coverage(spec.table).stretches(block.moments, first, last), len(last))
-
-
-def _fill_empty(result: Floats, block: _Block, spec: WindowSpec, sight: Sight, rows: Ints, held: Ints) -> None:
-    """Put `empty` where a source that records this column was in use and nothing happened."""
-    if spec.empty is None:
+    starts = range(0, values.shape[1], CHUNK)
+    if len(starts) == 1:
+        chunk(0)
         return
-    records = block.tables.first_recorded(spec)[block.moments.athlete] <= block.moments.as_of
-    nothing = (sight.count == 0) & ((rows == 0) | (held > 0))
-    in_use = (sight.covered > 0) & (records | (spec.table in ("interventions", "injuries", "returns")))
-    result[nothing & in_use] = spec.empty
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(chunk, starts))
 
 
-def _withhold(
-    result: Floats,
-    reasons: Objects,
-    block: _Block,
-    spec: WindowSpec,
-    covered: Ints,
-    rows: Ints,
-    held: Ints,
-) -> None:
-    """Take back values that rest on too little: too few covered days, or too few rows that hold the column."""
-    if spec.table in COVERED_BY and (spec.empty is not None or spec.aggregate in EMPTY_BY_NATURE):
-        floor = max(1.0, spec.min_covered_share * spec.window_days)
-        in_window = _covered_in_window(block, spec, covered)
-        _blank(result, reasons, in_window < floor, "no source in use on enough days of the window")
-    if spec.aggregate in ADDS_UP:
-        _blank(result, reasons, held < spec.min_covered_share * rows, "not recorded in enough sessions")
+def _lacking(missing: Bools, inputs: Floats, why: Objects) -> Objects:
+    """Of the inputs of a derived feature, the reason of the first one that is missing."""
+    reasons = np.full(len(missing), None, dtype=object)
+    reasons[missing] = NOT_COMPUTABLE
+    for values, given in zip(inputs[::-1], why[::-1], strict=True):
+        lacking = missing & np.isnan(values)
+        reasons[lacking] = given[lacking]
+    return reasons
 
 
-def _is_contract(spec: WindowSpec) -> bool:
-    return spec.column in TABLES[spec.table].names
+def _in_words(spec: WindowSpec, reason: npt.NDArray[np.uint8], arrays: _Arrays, moments: Moments) -> Objects:
+    absent = f"{NOT_FOUND.get(spec.table, 'none recorded')} in {spec.window_days} days"
+    words = {**WHY, "present": None, "none in window": absent, "mixed speeds": None}
+    said = np.array([words[name] for name in REASONS], dtype=object)[reason]
+    mixed = reason == REASONS.index("mixed speeds")
+    if mixed.any():
+        said[mixed] = _mixed_speeds(spec, arrays, moments[mixed])
+    return said
 
 
-def _blank(result: Floats, reasons: Objects, where: Bools, reason: str) -> None:
-    result[where] = np.nan
-    reasons[where] = reason
-
-
-def _refuse_mixed(
-    result: Floats, reasons: Objects, block: _Block, spec: WindowSpec, base: Visible, valid: Bools
-) -> None:
-    """A sum of metres above 5.5 and metres above 7 m/s is no distance: refuse it and name both speeds."""
-    threshold = TABLES[spec.table].column(spec.column).comparable_by if _is_contract(spec) else ""
-    if not threshold or spec.aggregate not in ADDS_UP:
-        return
-    speeds = block.tables.frames[spec.table][threshold].to_numpy(dtype=np.float64, na_value=np.nan)
-    found = speeds[base.rows]
-    stated = valid & ~np.isnan(found)
-    low = np.full(len(result), np.inf)
-    high = np.full(len(result), -np.inf)
-    np.minimum.at(low, base.moment[stated], found[stated])
-    np.maximum.at(high, base.moment[stated], found[stated])
-    for moment in np.flatnonzero(high > low):
-        result[moment] = np.nan
-        reasons[moment] = f"thresholds of {low[moment]:g} and {high[moment]:g} m/s cannot be added up"
-
-
-def _explain_missing(result: Floats, reasons: Objects, spec: WindowSpec, rows: Ints) -> None:
-    unexplained = np.isnan(result) & (reasons == None)  # noqa: E711 - element by element
-    absent = NOT_FOUND.get(spec.table, "none recorded")
-    reasons[unexplained & (rows == 0)] = f"{absent} in {spec.window_days} days"
-    reasons[unexplained & (rows > 0)] = "too few values in the window"
-    reasons[~np.isnan(result)] = None
-
-
-def _newest(sight: Sight, result: Floats) -> npt.NDArray[np.datetime64]:
-    dates = np.full(sight.size, np.datetime64("NaT", "us"))
-    moment, ends = sight.last_pair()
-    dates[moment] = sight.pairs.day[ends].astype("datetime64[D]").astype("datetime64[us]")
-    dates[np.isnan(result)] = np.datetime64("NaT", "us")
-    return dates
-
-
-def _derive(spec: DerivedSpec, inputs: Sequence[_Result]) -> _Result:
-    values = DERIVATIONS[spec.derive].compute(*(item.values for item in inputs))
-    reasons = np.full(len(values), None, dtype=object)
-    missing = np.isnan(values)
-    reasons[missing] = "cannot be computed from these values"
-    for item in reversed(inputs):
-        lacking = missing & np.isnan(item.values)
-        reasons[lacking] = item.reasons[lacking]
-    dates = np.where(missing, np.datetime64("NaT", "us"), inputs[0].dates)
-    return _Result(values, dates, reasons)
+def _mixed_speeds(spec: WindowSpec, arrays: _Arrays, moments: Moments) -> list[str]:
+    """Metres above 5.5 and metres above 7 m/s are no sum: the sentence names both speeds."""
+    table, dated_by, where = _panel_key(spec)
+    lagged = Moments(moments.athlete, moments.day - spec.lag_days, moments.as_of)
+    seen = visible(arrays.history(table, dated_by, where), lagged, spec.window_days)
+    speed = arrays.column(table, _speed_column(table, spec.column))[seen.rows]
+    stated = ~np.isnan(speed) & ~np.isnan(arrays.column(table, spec.column)[seen.rows])
+    found = pd.Series(speed[stated]).groupby(seen.moment[stated]).agg(["min", "max"])
+    return [f"thresholds of {low:g} and {high:g} m/s cannot be added up" for low, high in found.to_numpy()]

@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from configs.errors import IntegrityError
-from features.build import build_features
+from features.build import build_values
 from features.row_facts import prepare
 from features.specs import FeatureSpec
 from features.tables import TABLES, as_contract, empty_table
@@ -76,8 +76,7 @@ def make_replay(
 
 def check(replay: Replay, specs: Sequence[FeatureSpec], target: Target, models: Sequence[HorizonModel]) -> None:
     """Raise IntegrityError unless features come out bit for bit and probabilities within 1e-12."""
-    built = build_features(replay.index, prepare(replay.tables, target), specs)
-    rebuilt = built.values  # a FeatureSet's, not a DataFrame's
+    rebuilt = build_values(replay.index, prepare(replay.tables, target), specs)
     found, expected = rebuilt.to_numpy(dtype=np.float64), replay.features.to_numpy(dtype=np.float64)
     _refuse_first(_bits(found) != _bits(expected), found, expected, replay, "feature", list(rebuilt.columns))
     again, before = _probability(models, rebuilt), replay.probability

@@ -17,7 +17,7 @@ from typing import Any
 import pandas as pd
 
 from configs.errors import NotReady
-from features.build import build_features
+from features.build import build_values
 from features.factors import Factor, load_factors
 from features.labels import at_risk_index, label, onsets
 from features.row_facts import prepare
@@ -134,7 +134,7 @@ def training_set(store: Store, recipe: Recipe, until: pd.Timestamp | None, progr
     if index.empty:
         raise NotReady(f"No athlete-day at risk up to {cut:%Y-%m-%d}. Left out: {attrition or 'nothing'}.")
     labels = label(index, prepared, recipe.target, cut)
-    values = build_features(index, prepared, recipe.specs).values
+    values = build_values(index, prepared, recipe.specs)
     specs, model_features = _usable(recipe.specs, values)
     attrition |= {f"horizon of {days} days past the data": int(labels[days].isna().sum()) for days in labels}
     _log_attrition(len(index), attrition)

@@ -13,7 +13,7 @@ import pandas as pd
 
 from configs.errors import NotReady
 from features.availability import unavailable
-from features.build import FeatureSet, build_features
+from features.build import FeatureSet, build_features, build_values
 from features.row_facts import prepare
 from models.bundle import Bundle
 from models.estimator import Floats, Ints, Predicted, predict
@@ -196,7 +196,7 @@ def _own_usual(index: pd.DataFrame, prepared: Mapping[str, pd.DataFrame], bundle
     past = index.loc[index.index.repeat(len(weeks))].reset_index(drop=True)
     shift = pd.Series(np.tile(weeks.to_numpy(), len(index)))
     past = past.assign(date=past["date"] - shift, as_of=past["as_of"] - shift)
-    values = build_features(past, prepared, bundle.specs).values
+    values = build_values(past, prepared, bundle.specs)
     groups = values.groupby(past["athlete_id"], sort=False)
     return groups.median().where(groups.count() >= LEAST_USUAL_WEEKS).reindex(index["athlete_id"])
 

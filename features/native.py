@@ -1,0 +1,100 @@
+"""The compiled part of the package: features/windows.c, built when the project is installed (hatch_build.py)."""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from ctypes import POINTER, c_double, c_int, c_int64, c_void_p
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from configs.errors import SystemRefused
+
+LANES = 8
+"""Columns that the kernel works on at once."""
+SUFFIX = {"win32": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so")
+LIBRARY = Path(__file__).with_name(f"_windows{SUFFIX}")
+
+
+class History(ctypes.Structure):
+    _fields_ = [(name, c_void_p) for name in ("start", "day", "known_at", "superseded_at")]
+
+
+class Coverage(ctypes.Structure):
+    _fields_ = [
+        ("slots", c_int64),
+        *((name, c_void_p) for name in ("first", "last", "known_at", "superseded_at")),
+    ]
+
+
+class Task(ctypes.Structure):
+    _fields_ = [
+        *((name, c_int64) for name in ("aggregate", "adds_up", "lag_days", "window_days")),
+        ("at_least", c_double),
+        ("weight", c_void_p),
+        ("weights", c_int64),
+        ("memory", c_int64),
+        ("feature", c_int64 * LANES),
+        *((name, c_double * LANES) for name in ("empty", "least_covered_days", "least_held_share")),
+    ]
+
+
+class Panel(ctypes.Structure):
+    _fields_ = [
+        ("history", History),
+        ("coverage", Coverage),
+        ("always_in_use", c_int64),
+        ("values", c_void_p),
+        ("recorded", c_void_p),
+        ("speeds", c_int64),
+        ("speed", POINTER(c_void_p)),
+        ("speed_of", c_void_p),
+        *((name, c_int64) for name in ("reach_days", "most_rows", "tasks", "memories")),
+        ("task", POINTER(Task)),
+    ]
+
+
+class Moments(ctypes.Structure):
+    _fields_ = [(name, c_void_p) for name in ("athlete", "day", "as_of")]
+
+
+class Results(ctypes.Structure):
+    _fields_ = [("moments", c_int64), *((name, c_void_p) for name in ("value", "day", "reason"))]
+
+
+@cache
+def library() -> Any:
+    """The loaded library with its three functions declared."""
+    if not LIBRARY.exists():
+        raise SystemRefused(
+            f"{LIBRARY} is missing: the compiled part of Strainwatch was not built. Install the project again "
+            "(`pip install .`), or in a checkout run `python hatch_build.py`."
+        )
+    loaded = ctypes.CDLL(str(LIBRARY))
+    loaded.window_features.argtypes = [POINTER(Panel), POINTER(Moments), c_int64, c_int64, POINTER(Results)]
+    loaded.window_features.restype = c_int
+    loaded.visible_pairs.argtypes = [POINTER(History), POINTER(Moments), c_int64, c_int64, c_void_p, c_void_p]
+    loaded.visible_pairs.restype = c_int64
+    loaded.last_covered.argtypes = [POINTER(Coverage), POINTER(Moments), c_int64, c_void_p]
+    loaded.last_covered.restype = c_int
+    return loaded
+
+
+def address(array: npt.NDArray[Any]) -> int:
+    """Where the data of a contiguous array begin; the caller keeps the array alive."""
+    if not array.flags.c_contiguous:
+        raise ValueError("the kernel reads contiguous arrays only")
+    return int(array.ctypes.data)
+
+
+def check(failed: int) -> None:
+    if failed:
+        raise MemoryError("no memory left to build features")
+
+
+def integers(array: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+    return np.ascontiguousarray(array, dtype=np.int64)

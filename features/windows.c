@@ -1,0 +1,760 @@
+/* What is visible at a moment, and its aggregates.
+
+A row counts for a moment iff known_at <= as_of < superseded_at and its local day lies in the half-open window
+(day - lag - reach, day - lag]. Rows of a moment are gathered once, newest first, and every window adds up its own
+rows: a running sum that adds and subtracts would leave 1e-13 where the answer is exactly 0. Eight columns of a table
+are worked on at once. A moment's result depends on no other moment, so any order and any number of threads gives the
+same bits. features/windows.py prepares the arrays and is the only caller.
+*/
+
+#include <math.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define LANES 8
+#define BLOCK 64 /* moments whose results are kept in cache before they are written out */
+#define DAY_US 86400000000LL
+
+#ifdef _WIN32
+#define EXPORT __declspec(dllexport)
+#else
+#define EXPORT __attribute__((visibility("default")))
+#endif
+
+typedef double Lanes __attribute__((vector_size(64)));
+typedef int64_t Masks __attribute__((vector_size(64)));
+typedef double LanesInMemory __attribute__((vector_size(64), aligned(8)));
+typedef int64_t MasksInMemory __attribute__((vector_size(64), aligned(8)));
+
+/* The order of AGGREGATES in features/windows.py. */
+enum Aggregate {
+    SUM, MEAN, MAX, MIN, LAST, LAST_DAY_MEAN, MEAN_BEFORE_LAST_DAY, SPREAD, COUNT, DAY_COUNT, COVERED_SHARE_PCT,
+    DAILY_MEAN, DAILY_SPREAD, DAILY_SLOPE, EXPONENTIAL, DAYS_SINCE, YEARS_SINCE, DAYS_SINCE_REST, LONGEST_RUN_DAYS
+};
+
+/* The order of REASONS in features/windows.py. */
+enum Reason { PRESENT, NONE_IN_WINDOW, TOO_FEW_VALUES, NOT_IN_USE, NOT_RECORDED, MIXED_SPEEDS };
+
+/* Rows of one table, ordered by athlete, day and arrival. */
+typedef struct {
+    const int64_t *start; /* athletes + 1: athlete a has the rows start[a] ... start[a + 1] - 1 */
+    const int64_t *day, *known_at, *superseded_at; /* rows */
+} History;
+
+/* When the table's sources were in use: athletes x slots, ordered by first day; slots = 0 where nobody says so. */
+typedef struct {
+    int64_t slots;
+    const int64_t *first, *last, *known_at, *superseded_at;
+} Coverage;
+
+/* One aggregate of one window for up to eight columns. */
+typedef struct {
+    int64_t aggregate, adds_up;
+    int64_t lag_days, window_days;
+    double at_least;       /* values below are not used; minus infinity: all are */
+    const double *weight;  /* exponential: keep ** age for age 0 ... weights - 1; older days weigh nothing */
+    int64_t weights, memory; /* exponential: which of the panel's memories is its own */
+    int64_t feature[LANES];  /* where the lane's result goes, -1 for nowhere */
+    double empty[LANES];     /* result of a covered window without rows; NaN: missing */
+    double least_covered_days[LANES]; /* fewer covered days make the result missing */
+    double least_held_share[LANES];   /* of the rows, so many must hold the column */
+} Task;
+
+typedef struct {
+    History history;
+    Coverage coverage;
+    int64_t always_in_use;         /* 1 for a table in which an absent row means nothing */
+    const LanesInMemory *values;   /* rows; NaN where missing */
+    const MasksInMemory *recorded; /* athletes: instant from which the column has held a value */
+    int64_t speeds;                /* columns that must agree for rows to be added up */
+    const double *const *speed;    /* speeds x rows; NaN where not stated */
+    const MasksInMemory *speed_of; /* speeds: -1 in the lanes that a speed belongs to */
+    int64_t reach_days, most_rows; /* of all tasks, lag included; rows of the athlete with most */
+    int64_t tasks, memories;       /* tasks; how many of them are exponential */
+    const Task *task;              /* ordered by at_least, lag and window */
+} Panel;
+
+typedef struct {
+    const int64_t *athlete, *day, *as_of;
+} Moments;
+
+/* Column-major results: features x moments. `day` and `reason` may be NULL. */
+typedef struct {
+    int64_t moments;
+    double *value;
+    int32_t *day;
+    uint8_t *reason;
+} Results;
+
+typedef struct {
+    int64_t first, last;
+} Stretch;
+
+/* Exponential sums up to each row of one athlete, over the rows that were never superseded: of used values, and of
+days that hold one although no coverage names them. */
+typedef struct {
+    LanesInMemory *total, *outside;
+} Memory;
+
+/* What one moment sees of one panel, newest row first. */
+typedef struct {
+    const Panel *panel;
+    int64_t athlete, day, as_of;
+    int64_t rows, stretches, end; /* end: first of the athlete's rows that is dated after the moment */
+    int64_t *row, *day_of;
+    int64_t *outside; /* outside[k]: how many of the rows before k lie on days that no coverage names */
+    Stretch *stretch; /* known and disjoint, oldest first */
+    LanesInMemory *total; /* totals per day; NaN for a lane without a used row on that day */
+    int64_t *total_day;
+    int64_t remembered;   /* whose memories these are; -1: nobody's */
+    int64_t *settled;     /* rows of that athlete: from when on nothing changes up to this row */
+    Memory *memory;
+} View;
+
+/* The rows of one window and what nearly every aggregate needs of them. */
+typedef struct {
+    double at_least;
+    int64_t lag, days, from, to; /* rows from ... to - 1 of the view */
+    double covered;
+    Lanes sum, held, used; /* of used values; rows that hold the column; rows that are used */
+    Lanes slowest, fastest;
+} Window;
+
+static const double NONE = NAN;
+
+static inline Lanes all(double value) {
+    return (Lanes){value, value, value, value, value, value, value, value};
+}
+
+static inline Lanes choose(Masks where, Lanes yes, Lanes no) {
+    return (Lanes)(((Masks)yes & where) | ((Masks)no & ~where));
+}
+
+static inline Lanes kept(Masks where, Lanes values) {
+    return (Lanes)((Masks)values & where);
+}
+
+static inline Lanes quotient(Lanes top, Lanes bottom) {
+    return choose(bottom > all(0), top / bottom, all(NONE));
+}
+
+static inline int64_t smaller(int64_t a, int64_t b) {
+    return a < b ? a : b;
+}
+
+static inline int64_t larger(int64_t a, int64_t b) {
+    return a > b ? a : b;
+}
+
+static inline int64_t floor_day(int64_t instant) {
+    return instant >= 0 ? instant / DAY_US : -((DAY_US - 1 - instant) / DAY_US);
+}
+
+static inline double weight_of(const Task *task, int64_t age) {
+    return age < task->weights ? task->weight[age] : 0;
+}
+
+static inline int sees(int64_t known_at, int64_t superseded_at, int64_t as_of) {
+    return known_at <= as_of && as_of < superseded_at;
+}
+
+/* First of the athlete's rows that is dated after `day`. */
+static int64_t end_of(const History *history, int64_t athlete, int64_t day) {
+    int64_t low = history->start[athlete], high = history->start[athlete + 1];
+    while (low < high) {
+        int64_t middle = low + (high - low) / 2;
+        if (history->day[middle] <= day)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/* Moments often come in order of athlete and day: then the end is a few rows further on. */
+static int64_t end_near(const History *history, int64_t athlete, int64_t day, int64_t hint) {
+    int64_t first = history->start[athlete], end = history->start[athlete + 1];
+    if (hint < first || hint > end || (hint > first && history->day[hint - 1] > day))
+        return end_of(history, athlete, day);
+    for (int steps = 0; hint < end && history->day[hint] <= day; hint++)
+        if (++steps > 8)
+            return end_of(history, athlete, day);
+    return hint;
+}
+
+/* Known and disjoint stretches up to the moment's day. That a source was still in use is itself known only later: a
+stretch reaches the day of its receipt, and then grows day by day with the delay of its first day. */
+static int64_t known_stretches(const Coverage *coverage, int64_t athlete, int64_t day, int64_t as_of, Stretch *found) {
+    int64_t count = 0, reach = INT64_MIN;
+    for (int64_t slot = athlete * coverage->slots; slot < (athlete + 1) * coverage->slots; slot++) {
+        if (!sees(coverage->known_at[slot], coverage->superseded_at[slot], as_of))
+            continue;
+        int64_t first = coverage->first[slot], known_at = coverage->known_at[slot];
+        int64_t delay = known_at - first * DAY_US;
+        int64_t until = larger(floor_day(known_at), floor_day(as_of - delay));
+        int64_t last = smaller(smaller(coverage->last[slot], until), day);
+        if (reach >= first)
+            first = reach + 1;
+        if (first <= last) {
+            found[count++] = (Stretch){first, last};
+            reach = last;
+        }
+    }
+    return count;
+}
+
+static void find_coverage(View *view) {
+    const Panel *panel = view->panel;
+    if (panel->always_in_use) {
+        view->stretches = 1;
+        view->stretch[0] = (Stretch){INT32_MIN, view->day};
+    } else {
+        view->stretches = known_stretches(&panel->coverage, view->athlete, view->day, view->as_of, view->stretch);
+    }
+}
+
+static int is_covered(const View *view, int64_t day) {
+    for (int64_t i = view->stretches - 1; i >= 0; i--)
+        if (view->stretch[i].first <= day)
+            return day <= view->stretch[i].last;
+    return 0;
+}
+
+static void gather(View *view) {
+    const Panel *panel = view->panel;
+    const History *history = &panel->history;
+    int64_t oldest = view->day - panel->reach_days, begin = history->start[view->athlete];
+    int64_t count = 0, outside = 0;
+    view->end = end_near(history, view->athlete, view->day, view->end);
+    for (int64_t row = view->end - 1; row >= begin && history->day[row] > oldest; row--) {
+        if (!sees(history->known_at[row], history->superseded_at[row], view->as_of))
+            continue;
+        view->row[count] = row;
+        view->day_of[count] = history->day[row];
+        view->outside[count++] = outside;
+        outside += !is_covered(view, history->day[row]);
+    }
+    view->outside[count] = outside;
+    view->rows = count;
+}
+
+static inline Lanes values_of(const View *view, int64_t at) {
+    return view->panel->values[view->row[at]];
+}
+
+static inline Masks is_used(const Window *window, Lanes values) {
+    return values >= all(window->at_least); /* false for NaN */
+}
+
+static double covered_days(const View *view, int64_t lag, int64_t days) {
+    int64_t total = 0, last = view->day - lag, first = last - days + 1;
+    for (int64_t i = 0; i < view->stretches; i++)
+        total += larger(0, smaller(view->stretch[i].last, last) - larger(view->stretch[i].first, first) + 1);
+    return (double)total;
+}
+
+static Window first_window(const View *view, const Task *task) {
+    Window window = {.at_least = task->at_least, .lag = task->lag_days, .slowest = all(INFINITY), .fastest = all(-INFINITY)};
+    while (window.from < view->rows && view->day_of[window.from] > view->day - window.lag)
+        window.from++;
+    window.to = window.from;
+    return window;
+}
+
+static void note_speeds(const View *view, Window *window, Masks held) {
+    const Panel *panel = view->panel;
+    for (int64_t i = 0; i < panel->speeds; i++) {
+        double speed = panel->speed[i][view->row[window->to]];
+        Masks lanes = held & panel->speed_of[i];
+        window->slowest = choose(lanes & (all(speed) < window->slowest), all(speed), window->slowest);
+        window->fastest = choose(lanes & (all(speed) > window->fastest), all(speed), window->fastest);
+    }
+}
+
+/* Let the window reach so many days back; the rows that it has already are kept. */
+static void widen(const View *view, Window *window, int64_t days) {
+    if (window->days == days)
+        return;
+    int64_t oldest = view->day - window->lag - days;
+    Lanes sum = window->sum, held = window->held, used = window->used;
+    for (; window->to < view->rows && view->day_of[window->to] > oldest; window->to++) {
+        Lanes values = values_of(view, window->to);
+        Masks holds = values == values, uses = is_used(window, values);
+        sum += kept(uses, values);
+        held -= (Lanes)__builtin_convertvector(holds, Lanes);
+        used -= (Lanes)__builtin_convertvector(uses, Lanes);
+        if (view->panel->speeds)
+            note_speeds(view, window, holds);
+    }
+    window->sum = sum;
+    window->held = held;
+    window->used = used;
+    window->days = days;
+    window->covered = covered_days(view, window->lag, days);
+}
+
+/* Totals per day of the used rows, newest day first. */
+static int64_t day_totals(const View *view, const Window *window) {
+    int64_t count = 0;
+    for (int64_t at = window->from; at < window->to;) {
+        int64_t day = view->day_of[at];
+        Lanes total = all(0);
+        Masks any = {0};
+        for (; at < window->to && view->day_of[at] == day; at++) {
+            Lanes values = values_of(view, at);
+            Masks uses = is_used(window, values);
+            total += kept(uses, values);
+            any |= uses;
+        }
+        view->total[count] = choose(any, total, all(NONE));
+        view->total_day[count++] = day;
+    }
+    return count;
+}
+
+/* Days that hold a used row although no coverage names them: the row itself is the evidence. */
+static Lanes outside_days(const View *view, const Window *window) {
+    Lanes found = all(0);
+    if (view->outside[window->to] == view->outside[window->from])
+        return found;
+    for (int64_t at = window->from; at < window->to;) {
+        int64_t day = view->day_of[at], is_outside = view->outside[at + 1] > view->outside[at];
+        Masks any = {0};
+        for (; at < window->to && view->day_of[at] == day; at++)
+            any |= is_used(window, values_of(view, at));
+        if (is_outside)
+            found += kept(any, all(1));
+    }
+    return found;
+}
+
+static Lanes days_in_use(const View *view, const Window *window) {
+    return all(window->covered) + outside_days(view, window);
+}
+
+/* When a day is covered for good, or, if it never is, when the last stretch that held it was superseded. */
+static int64_t coverage_settled(const Coverage *coverage, int64_t athlete, int64_t day, int *covered) {
+    int64_t for_good = INT64_MAX, passing = INT64_MIN;
+    for (int64_t slot = athlete * coverage->slots; slot < (athlete + 1) * coverage->slots; slot++) {
+        int64_t known_at = coverage->known_at[slot], gone = coverage->superseded_at[slot];
+        if (known_at == INT64_MAX || day < coverage->first[slot] || day > coverage->last[slot])
+            continue;
+        int64_t delay = known_at - coverage->first[slot] * DAY_US;
+        int64_t from = day <= floor_day(known_at) ? known_at : day * DAY_US + delay;
+        if (gone == INT64_MAX)
+            for_good = smaller(for_good, from);
+        else
+            passing = larger(passing, gone);
+    }
+    *covered = for_good < INT64_MAX;
+    return *covered ? for_good : passing;
+}
+
+/* Exponential sums of the athlete's rows, so that a moment adds only what was still unsettled then. */
+static void remember(View *view) {
+    const Panel *panel = view->panel;
+    const History *history = &panel->history;
+    int64_t begin = history->start[view->athlete], end = history->start[view->athlete + 1], settled = INT64_MIN;
+    view->remembered = view->athlete;
+    for (int64_t row = begin; row < end; row++) {
+        int covered = panel->always_in_use;
+        int64_t known_cover = INT64_MIN, gone = history->superseded_at[row];
+        if (!covered)
+            known_cover = coverage_settled(&panel->coverage, view->athlete, history->day[row], &covered);
+        settled = larger(larger(settled, known_cover), larger(history->known_at[row], gone == INT64_MAX ? INT64_MIN : gone));
+        view->settled[row - begin] = settled;
+        view->total_day[row - begin] = covered;
+    }
+    for (int64_t t = 0; t < panel->tasks; t++) {
+        const Task *task = &panel->task[t];
+        if (task->aggregate != EXPONENTIAL)
+            continue;
+        Memory memory = view->memory[task->memory];
+        Lanes total = all(0), outside = all(0), earlier = all(0);
+        Masks any = {0};
+        for (int64_t row = begin; row < end; row++) {
+            int64_t gap = row > begin ? history->day[row] - history->day[row - 1] : 0;
+            if (gap > 0) {
+                total *= weight_of(task, gap);
+                earlier = outside * weight_of(task, gap);
+                any = (Masks){0};
+            }
+            if (history->superseded_at[row] == INT64_MAX) {
+                Lanes values = panel->values[row];
+                Masks uses = values >= all(task->at_least);
+                total += kept(uses, values);
+                any |= uses;
+            }
+            outside = earlier + kept(view->total_day[row - begin] ? (Masks){0} : any, all(1));
+            memory.total[row - begin] = total;
+            memory.outside[row - begin] = outside;
+        }
+    }
+}
+
+/* Exponentially weighted mean per day in use, the newest day heaviest. */
+static Lanes exponential(View *view, const Window *window, const Task *task) {
+    const Panel *panel = view->panel;
+    const History *history = &panel->history;
+    int64_t newest = view->day - task->lag_days, begin = history->start[view->athlete];
+    int64_t end = task->lag_days ? end_of(history, view->athlete, newest) : view->end, at = end - 1;
+    if (view->remembered != view->athlete)
+        remember(view);
+    while (at >= begin && (view->settled[at - begin] > view->as_of || (at + 1 < end && history->day[at + 1] == history->day[at])))
+        at--;
+    Lanes total = all(0), outside = all(0);
+    int64_t day = newest;
+    if (at >= begin) {
+        total = view->memory[task->memory].total[at - begin];
+        outside = view->memory[task->memory].outside[at - begin];
+        day = history->day[at];
+    }
+    Masks any = {0};
+    for (at++; at < end; at++) {
+        if (!sees(history->known_at[at], history->superseded_at[at], view->as_of))
+            continue;
+        int64_t gap = history->day[at] - day;
+        Lanes values = panel->values[at];
+        Masks uses = is_used(window, values);
+        if (gap != 0) {
+            total *= weight_of(task, larger(gap, 0));
+            outside *= weight_of(task, larger(gap, 0));
+            any = (Masks){0};
+            day = history->day[at];
+        }
+        total += kept(uses, values);
+        if (!is_covered(view, day))
+            outside += kept(uses & ~any, all(1));
+        any |= uses;
+    }
+    double covered = 0;
+    for (int64_t i = 0; i < view->stretches && view->stretch[i].first <= newest; i++) {
+        int64_t last = smaller(view->stretch[i].last, newest);
+        covered += weight_of(task, newest - last) - weight_of(task, newest - view->stretch[i].first + 1);
+    }
+    covered /= 1 - task->weight[1];
+    return quotient(total * weight_of(task, newest - day), all(covered) + outside * weight_of(task, newest - day));
+}
+
+/* Day of the newest used row of each lane; NaN without one. */
+static Lanes newest_day(const View *view, const Window *window) {
+    Lanes found = all(NONE);
+    Masks open = window->used > all(0);
+    for (int64_t at = window->from; at < window->to; at++) {
+        Masks here = open & is_used(window, values_of(view, at));
+        found = choose(here, all((double)view->day_of[at]), found);
+        open &= ~here;
+        if (!__builtin_reduce_or(open))
+            break;
+    }
+    return found;
+}
+
+static Lanes newest_value(const View *view, const Window *window) {
+    Lanes found = all(NONE);
+    Masks open = window->used > all(0);
+    for (int64_t at = window->from; at < window->to && __builtin_reduce_or(open); at++) {
+        Lanes values = values_of(view, at);
+        Masks here = open & is_used(window, values);
+        found = choose(here, values, found);
+        open &= ~here;
+    }
+    return found;
+}
+
+/* Mean of the newest day's used rows, or of all earlier ones: a test of both limbs is one result. */
+static Lanes mean_by_newest_day(const View *view, const Window *window, int before) {
+    Lanes newest = newest_day(view, window), total = all(0), count = all(0);
+    for (int64_t at = window->from; at < window->to; at++) {
+        Lanes values = values_of(view, at), day = all((double)view->day_of[at]);
+        Masks taken = is_used(window, values) & (before ? day < newest : day == newest);
+        total += kept(taken, values);
+        count += kept(taken, all(1));
+    }
+    return quotient(total, count);
+}
+
+static Lanes extreme(const View *view, const Window *window, double sign) {
+    Lanes found = all(NONE);
+    for (int64_t at = window->from; at < window->to; at++) {
+        Lanes values = values_of(view, at);
+        found = choose(is_used(window, values) & ~(all(sign) * values <= all(sign) * found), values, found);
+    }
+    return found;
+}
+
+/* Sample standard deviation (ddof 1) of the rows, taken around one of them: equal values leave exactly 0. */
+static Lanes spread(const View *view, const Window *window) {
+    Lanes origin = newest_value(view, window), mean = all(0), squares = all(0);
+    for (int64_t at = window->from; at < window->to; at++) {
+        Lanes values = values_of(view, at);
+        mean += kept(is_used(window, values), values - origin);
+    }
+    mean = quotient(mean, window->used);
+    for (int64_t at = window->from; at < window->to; at++) {
+        Lanes values = values_of(view, at), off = values - origin - mean;
+        squares += kept(is_used(window, values), off * off);
+    }
+    return __builtin_elementwise_sqrt(quotient(squares, window->used - 1));
+}
+
+/* Sample standard deviation (ddof 1) over days in use, days of rest as 0: Foster's monotony divides by it. */
+static Lanes daily_spread(const View *view, const Window *window) {
+    Lanes days = days_in_use(view, window), resting = days, origin = all(NONE);
+    int64_t count = day_totals(view, window);
+    for (int64_t i = 0; i < count; i++) {
+        origin = choose(origin == origin, origin, view->total[i]);
+        resting -= kept(view->total[i] == view->total[i], all(1));
+    }
+    origin = choose((origin == origin) & (resting == all(0)), origin, all(0));
+    Lanes mean = all(0), squares = all(0);
+    for (int64_t i = 0; i < count; i++)
+        mean += kept(view->total[i] == view->total[i], view->total[i] - origin);
+    mean = quotient(mean, days);
+    for (int64_t i = 0; i < count; i++) {
+        Lanes off = view->total[i] - origin - mean;
+        squares += kept(off == off, off * off);
+    }
+    return __builtin_elementwise_sqrt(quotient(squares + resting * mean * mean, days - 1));
+}
+
+/* Sum over covered days of their distance to `middle`, and of its square. */
+static void covered_moments(const View *view, const Task *task, double middle, double *first, double *second) {
+    int64_t newest = view->day - task->lag_days, oldest = newest - task->window_days + 1;
+    *first = *second = 0;
+    for (int64_t i = 0; i < view->stretches; i++)
+        for (int64_t day = larger(view->stretch[i].first, oldest); day <= smaller(view->stretch[i].last, newest); day++) {
+            *first += (double)day - middle;
+            *second += ((double)day - middle) * ((double)day - middle);
+        }
+}
+
+/* Slope per day of the least-squares line through the totals of the days in use; missing below three days. */
+static Lanes daily_slope(const View *view, const Window *window, const Task *task) {
+    double middle = (double)(view->day - task->lag_days) - 0.5 * (double)(task->window_days - 1);
+    double first, second;
+    covered_moments(view, task, middle, &first, &second);
+    Lanes x = all(first), xx = all(second), xy = all(0), days = days_in_use(view, window);
+    int64_t count = day_totals(view, window);
+    for (int64_t i = 0, at = window->from; i < count; i++) {
+        double distance = (double)view->total_day[i] - middle;
+        Masks active = view->total[i] == view->total[i];
+        xy += kept(active, view->total[i] * all(distance));
+        if (view->outside[at + 1] > view->outside[at]) {
+            x += kept(active, all(distance));
+            xx += kept(active, all(distance * distance));
+        }
+        while (at < window->to && view->day_of[at] == view->total_day[i])
+            at++;
+    }
+    Lanes slope = quotient(xy - x * window->sum / days, xx - x * x / days);
+    return choose(days >= all(3), slope, all(NONE));
+}
+
+static Lanes day_count(const View *view, const Window *window) {
+    Lanes days = all(0);
+    int64_t count = day_totals(view, window);
+    for (int64_t i = 0; i < count; i++)
+        days += kept(view->total[i] == view->total[i], all(1));
+    return days;
+}
+
+/* Longest run of consecutive days with a used row. */
+static Lanes longest_run(const View *view, const Window *window) {
+    Lanes longest = all(0), run = all(0), last = all(NONE);
+    int64_t count = day_totals(view, window);
+    for (int64_t i = 0; i < count; i++) {
+        Masks active = view->total[i] == view->total[i];
+        Lanes day = all((double)view->total_day[i]);
+        run = choose(active, choose(last == day + 1, run + 1, all(1)), run);
+        last = choose(active, day, last);
+        longest = choose(run > longest, run, longest);
+    }
+    return longest;
+}
+
+/* Days from the newest covered day without a used row to the moment's own day. */
+static Lanes days_since_rest(const View *view, const Window *window, const Task *task) {
+    Lanes found = all(NONE);
+    int64_t newest = view->day - task->lag_days, count = day_totals(view, window), next = 0;
+    int64_t stretch = view->stretches - 1;
+    Masks open = ~(Masks){0};
+    for (int64_t day = newest; day > newest - task->window_days && __builtin_reduce_or(open); day--) {
+        Masks active = {0};
+        if (next < count && view->total_day[next] == day) {
+            active = view->total[next] == view->total[next];
+            next++;
+        }
+        while (stretch >= 0 && view->stretch[stretch].first > day)
+            stretch--;
+        if (stretch < 0)
+            break;
+        if (view->stretch[stretch].last < day)
+            continue;
+        found = choose(open & ~active, all((double)(view->day - day)), found);
+        open &= active;
+    }
+    return found;
+}
+
+static Lanes compute(View *view, const Window *window, const Task *task) {
+    switch (task->aggregate) {
+    case SUM: return choose(window->used > all(0), window->sum, all(NONE));
+    case MEAN: return quotient(window->sum, window->used);
+    case MAX: return extreme(view, window, 1);
+    case MIN: return extreme(view, window, -1);
+    case LAST: return newest_value(view, window);
+    case LAST_DAY_MEAN: return mean_by_newest_day(view, window, 0);
+    case MEAN_BEFORE_LAST_DAY: return mean_by_newest_day(view, window, 1);
+    case SPREAD: return spread(view, window);
+    case COUNT: return choose(window->used > all(0), window->used, all(NONE));
+    case DAY_COUNT: return choose(window->used > all(0), day_count(view, window), all(NONE));
+    case COVERED_SHARE_PCT: return quotient(all(100) * day_count(view, window), days_in_use(view, window));
+    case DAILY_MEAN: return quotient(window->sum, days_in_use(view, window));
+    case DAILY_SPREAD: return daily_spread(view, window);
+    case DAILY_SLOPE: return daily_slope(view, window, task);
+    case EXPONENTIAL: return exponential(view, window, task);
+    case DAYS_SINCE: return all((double)view->day) - newest_day(view, window);
+    case YEARS_SINCE: return (all((double)view->day) - newest_day(view, window)) / all(365.25);
+    case DAYS_SINCE_REST: return days_since_rest(view, window, task);
+    case LONGEST_RUN_DAYS: return choose(window->used > all(0), longest_run(view, window), all(NONE));
+    }
+    return all(NONE);
+}
+
+/* Fill windows in which nothing happened, take back what rests on too little, and say why a value is missing. */
+static Lanes finish(const View *view, const Window *window, const Task *task, Lanes result, Masks *why) {
+    double rows = (double)(window->to - window->from);
+    Masks recorded = view->panel->recorded[view->athlete] <= view->as_of;
+    Lanes empty = *(const LanesInMemory *)task->empty;
+    Masks nothing = (window->used == all(0)) & ((all(rows) == all(0)) | (window->held > all(0)));
+    if (window->covered > 0)
+        result = choose(nothing & recorded & (empty == empty), empty, result);
+    Masks unused = all(window->covered) < *(const LanesInMemory *)task->least_covered_days;
+    Masks unrecorded = {0}, mixed = {0};
+    if (task->adds_up) {
+        unrecorded = window->held < *(const LanesInMemory *)task->least_held_share * all(rows);
+        mixed = window->slowest < window->fastest;
+    }
+    result = choose(unused | unrecorded | mixed, all(NONE), result);
+    if (why) {
+        Masks reason = (result != result) & (rows > 0 ? TOO_FEW_VALUES : NONE_IN_WINDOW);
+        reason = (Masks)choose(unused, (Lanes)(reason * 0 + NOT_IN_USE), (Lanes)reason);
+        reason = (Masks)choose(unrecorded, (Lanes)(reason * 0 + NOT_RECORDED), (Lanes)reason);
+        *why = (Masks)choose(mixed, (Lanes)(reason * 0 + MIXED_SPEEDS), (Lanes)reason);
+    }
+    return result;
+}
+
+static void write_out(const Panel *panel, const LanesInMemory *results, int64_t first, int64_t count, Results *out) {
+    for (int64_t t = 0; t < panel->tasks; t++)
+        for (int lane = 0; lane < LANES; lane++) {
+            if (panel->task[t].feature[lane] < 0)
+                continue;
+            double *target = out->value + panel->task[t].feature[lane] * out->moments + first;
+            for (int64_t i = 0; i < count; i++)
+                __builtin_nontemporal_store(results[i * panel->tasks + t][lane], target + i);
+        }
+}
+
+static void write_why(const Task *task, Lanes newest, Lanes result, Masks reason, int64_t moment, Results *out) {
+    for (int lane = 0; lane < LANES; lane++) {
+        if (task->feature[lane] < 0)
+            continue;
+        int64_t at = task->feature[lane] * out->moments + moment;
+        int dated = newest[lane] == newest[lane] && result[lane] == result[lane];
+        out->day[at] = dated ? (int32_t)newest[lane] : INT32_MIN;
+        out->reason[at] = (uint8_t)reason[lane];
+    }
+}
+
+static void answer(View *view, LanesInMemory *results, int64_t moment, Results *out) {
+    const Panel *panel = view->panel;
+    find_coverage(view);
+    gather(view);
+    Window window = first_window(view, &panel->task[0]);
+    for (int64_t t = 0; t < panel->tasks; t++) {
+        const Task *task = &panel->task[t];
+        if (task->at_least != window.at_least || task->lag_days != window.lag)
+            window = first_window(view, task);
+        widen(view, &window, task->window_days);
+        Masks reason;
+        results[t] = finish(view, &window, task, compute(view, &window, task), out->reason ? &reason : NULL);
+        if (out->reason)
+            write_why(task, newest_day(view, &window), results[t], reason, moment, out);
+    }
+}
+
+/* Room for one moment's view in one piece of memory, zeroed; NULL if there is none. */
+static void *make_room(View *view, const Panel *panel) {
+    size_t rows = (size_t)panel->most_rows + 1, slots = (size_t)panel->coverage.slots + 1;
+    size_t memories = (size_t)panel->memories, lanes = sizeof(Lanes);
+    size_t whole = rows * 5 * sizeof(int64_t) + slots * sizeof(Stretch) + (1 + 2 * memories) * rows * lanes;
+    char *room = calloc(1, whole + memories * sizeof(Memory)), *free_from = room;
+    if (!room)
+        return NULL;
+    int64_t **wanted[] = {&view->row, &view->day_of, &view->outside, &view->total_day, &view->settled};
+    for (size_t i = 0; i < 5; i++, free_from += rows * sizeof(int64_t))
+        *wanted[i] = (int64_t *)free_from;
+    view->stretch = (Stretch *)free_from;
+    free_from += slots * sizeof(Stretch);
+    view->memory = (Memory *)free_from;
+    free_from += memories * sizeof(Memory);
+    view->total = (LanesInMemory *)free_from;
+    for (size_t i = 0; i < memories; i++)
+        view->memory[i] = (Memory){view->total + (2 * i + 1) * rows, view->total + (2 * i + 2) * rows};
+    return room;
+}
+
+/* The panel's features of the moments first ... last - 1. Returns 0, or 1 if memory ran out. */
+EXPORT int window_features(const Panel *panel, const Moments *moments, int64_t first, int64_t last, Results *out) {
+    View view = {.panel = panel, .end = -1, .remembered = -1};
+    void *room = make_room(&view, panel);
+    LanesInMemory *results = malloc((size_t)(BLOCK * panel->tasks + 1) * sizeof *results);
+    int failed = !room || !results;
+    for (int64_t block = first; block < last && !failed; block += BLOCK) {
+        int64_t count = smaller(BLOCK, last - block);
+        for (int64_t i = 0; i < count; i++) {
+            view.athlete = moments->athlete[block + i];
+            view.day = moments->day[block + i];
+            view.as_of = moments->as_of[block + i];
+            answer(&view, results + i * panel->tasks, block + i, out);
+        }
+        write_out(panel, results, block, count, out);
+    }
+    free(room);
+    free(results);
+    return failed;
+}
+
+/* Pairs of a moment and a row that it sees within `reach_days`: moments rise, and rows within a moment. Returns their
+number; with `moment` NULL it only counts. */
+EXPORT int64_t visible_pairs(
+    const History *history, const Moments *moments, int64_t count, int64_t reach_days, int64_t *moment, int64_t *row) {
+    int64_t found = 0;
+    for (int64_t i = 0; i < count; i++) {
+        int64_t athlete = moments->athlete[i], end = end_of(history, athlete, moments->day[i]);
+        for (int64_t at = end_of(history, athlete, moments->day[i] - reach_days); at < end; at++) {
+            if (!sees(history->known_at[at], history->superseded_at[at], moments->as_of[i]))
+                continue;
+            if (moment) {
+                moment[found] = i;
+                row[found] = at;
+            }
+            found++;
+        }
+    }
+    return found;
+}
+
+/* The latest covered day up to each moment's own day; INT32_MIN without one. Returns 0, or 1 if memory ran out. */
+EXPORT int last_covered(const Coverage *coverage, const Moments *moments, int64_t count, int64_t *day) {
+    Stretch *found = malloc((size_t)(coverage->slots + 1) * sizeof *found);
+    for (int64_t i = 0; i < count && found; i++) {
+        int64_t known = known_stretches(coverage, moments->athlete[i], moments->day[i], moments->as_of[i], found);
+        day[i] = known ? found[known - 1].last : INT32_MIN;
+    }
+    free(found);
+    return found == NULL;
+}

@@ -1,0 +1,68 @@
+"""Compile features/windows.c into a shared library beside it, with the compiler that comes from PyPI (ziglang).
+
+Hatchling runs this when the project is installed or packed; `python hatch_build.py [folder]` does it in a checkout.
+"""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+from typing import Any
+
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+
+ROOT = Path(__file__).parent
+SOURCES = ("features/windows.c",)
+FLAGS = ("-std=c11", "-O3", "-Wall", "-Wextra", "-Werror", "-Wno-psabi", "-fvisibility=hidden")
+SAME_BITS = "-ffp-contract=off"
+"""No fused multiply-add: every machine gets the same bits."""
+SUFFIX = {"win32": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so")
+GLIBC = "2.17"
+"""The oldest C library that the Linux build runs on."""
+
+
+def library_of(source: str, root: Path) -> Path:
+    path = root / source
+    return path.with_name(f"_{path.stem}{SUFFIX}")
+
+
+def compile_all(root: Path = ROOT) -> list[Path]:
+    """Build every library below `root` and return their paths."""
+    return [_compile(root / source, library_of(source, root)) for source in SOURCES]
+
+
+def _compile(source: Path, library: Path) -> Path:
+    position = [] if sys.platform == "win32" else ["-fPIC"]
+    command = [sys.executable, "-m", "ziglang", "cc", *_target(), *FLAGS, SAME_BITS, *position, "-shared"]
+    subprocess.run([*command, "-o", str(library), str(source)], check=True)
+    return library
+
+
+def _target() -> list[str]:
+    """The processor's family, not the very processor at hand: the library must run on others."""
+    if sys.platform == "linux" and platform.libc_ver()[0] == "glibc":
+        return ["-target", f"{platform.machine()}-linux-gnu.{GLIBC}"]
+    return ["-mcpu=baseline"]
+
+
+def _wheel_tag() -> str:
+    if sys.platform == "linux" and platform.libc_ver()[0] == "glibc":
+        return f"py3-none-manylinux_{GLIBC.replace('.', '_')}_{platform.machine()}"
+    return f"py3-none-{sysconfig.get_platform().replace('-', '_').replace('.', '_')}"
+
+
+class CompiledParts(BuildHookInterface):  # type: ignore[type-arg]
+    """Adds the compiled libraries to the wheel, and the platform to its name."""
+
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        libraries = compile_all(Path(self.root))
+        build_data["pure_python"] = False
+        build_data["tag"] = _wheel_tag()
+        build_data["artifacts"] += [f"/{path.relative_to(self.root).as_posix()}" for path in libraries]
+
+
+if __name__ == "__main__":
+    compile_all(Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT)
