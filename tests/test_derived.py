@@ -9,9 +9,10 @@ import pandas as pd
 import pytest
 
 from features.build import build_features
-from features.derived import DERIVATIONS
+from features.derived import DERIVATIONS, MIDPOINTS_APART_DAYS
 from features.specs import DerivedSpec, FeatureSpec, WindowSpec
-from tests.worlds import moments, random_world
+from features.tables import empty_tables
+from tests.worlds import START, instant, moments, random_world, table_of
 
 NAN = math.nan
 
@@ -37,6 +38,10 @@ NAN = math.nan
         ("signed_asymmetry_pct", (400, 300), -25),
         ("z_score", (7, 5, 4), 0.5),
         ("z_score", (7, 5, 0), NAN),
+        ("per_week", (2,), 14),
+        ("residual_of_week", (60, 5, 2), 6),
+        ("residual_of_week", (60, 5, -2), 104),
+        ("residual_of_week", (5, 5, 0), 0),
     ],
 )
 def test_a_derivation_computes_what_it_says(name: str, inputs: tuple[float, ...], expected: float) -> None:
@@ -100,6 +105,56 @@ def test_a_derived_feature_follows_its_inputs_row_by_row_and_takes_their_date_an
     assert (reasons.loc[lacking, "ratio"] == reasons.loc[lacking, "week"]).all()
     only_second = ~lacking & values["weeks"].isna()
     assert (reasons.loc[only_second, "ratio"] == reasons.loc[only_second, "weeks"]).all()
+
+
+def loads_of_days(loads: list[float]) -> dict[str, pd.DataFrame]:
+    """One athlete with a session of each load per day from START on; a load of 0 is a covered day without a session."""
+    rows: list[dict[str, object]] = [
+        {
+            "session_id": f"s{number}", "athlete_id": "A", "date": START + pd.Timedelta(days=number),
+            "known_at": instant(number + 0.8), "kind": "training", "load_au": load,
+        }
+        for number, load in enumerate(loads) if load
+    ]  # fmt: skip
+    last = START + pd.Timedelta(days=len(loads) - 1)
+    span: dict[str, object] = {
+        "athlete_id": "A", "table": "sessions", "source": "club", "first_date": START, "last_date": last,
+        "known_at": instant(0.1),
+    }  # fmt: skip
+    return {**empty_tables(), "sessions": table_of(rows, "sessions"), "coverage": table_of([span], "coverage")}
+
+
+RESIDUAL: list[FeatureSpec] = [
+    window("week"),
+    window("line_mean", window_days=42, lag_days=7),
+    window("line_slope", window_days=42, lag_days=7, aggregate="daily_slope"),
+    derived("residual", "residual_of_week", "week", "line_mean", "line_slope"),
+]
+
+
+def residual_of(loads: list[float]) -> float:
+    evening = pd.DataFrame(
+        {
+            "athlete_id": pd.Series(["A"], dtype="str"),
+            "date": pd.Series([START + pd.Timedelta(days=len(loads) - 1)]).astype("datetime64[us]"),
+            "as_of": pd.Series([instant(len(loads) - 0.1)]).astype("datetime64[us, UTC]"),
+        }
+    )
+    return float(build_features(evening, loads_of_days(loads), RESIDUAL).values["residual"].iloc[0])
+
+
+def test_a_week_that_goes_on_as_the_six_weeks_before_rose_has_no_residual() -> None:
+    assert residual_of([100 + 3 * day for day in range(49)]) == pytest.approx(0, abs=1e-9)
+
+
+def test_the_residual_of_a_week_is_what_it_lies_above_the_prolonged_line() -> None:
+    assert residual_of([100 - 2 * day + (7 if day >= 42 else 0) for day in range(49)]) == pytest.approx(7)
+    assert residual_of([60.0] * 42 + [0.0] * 7) == pytest.approx(-60)
+
+
+def test_the_middle_of_the_week_lies_24_and_a_half_days_after_that_of_the_line() -> None:
+    first_middle, last_middle = sum(range(42)) / 42, sum(range(42, 49)) / 7
+    assert MIDPOINTS_APART_DAYS == last_middle - first_middle == 24.5
 
 
 def test_a_result_that_cannot_be_computed_says_so() -> None:

@@ -7,12 +7,16 @@ import re
 from collections import Counter
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 import configs
 from configs.errors import ConfigError
+from features.build import build_features
 from features.derived import DERIVATIONS
 from features.factors import load_factors
+from features.labels import at_risk_index
+from features.row_facts import prepare
 from features.specs import (
     DerivedSpec,
     WindowSpec,
@@ -22,9 +26,10 @@ from features.specs import (
     specs_as_json,
     specs_from_json,
 )
-from features.tables import TABLES
+from features.tables import INTERVENTIONS, SCREENING_TESTS, STRENGTH_PROTOCOLS, TABLES
 from features.target import load_target
 from features.windows import AGGREGATES
+from pipelines.simulate import simulate
 
 WINDOW = {
     "label": '"load"', "factor": '"overload"', "unit": '"AU"', "direction": '"+"', "evidence": '"D"',
@@ -87,10 +92,122 @@ def test_inputs_stand_above_what_is_derived_from_them() -> None:
         above.add(spec.name)
 
 
-def test_only_a_direction_with_graded_evidence_binds_the_model() -> None:
+def test_only_a_direction_with_graded_evidence_binds_the_model_and_only_of_what_it_is_given() -> None:
     for spec in load_specs():
-        bound = {"+": 1, "-": -1}.get(spec.direction, 0) if spec.evidence != "assumption" else 0
+        graded = spec.in_model and spec.evidence != "assumption"
+        bound = {"+": 1, "-": -1}.get(spec.direction, 0) if graded else 0
         assert spec.monotone == bound, spec.name
+
+
+def test_only_the_fixed_facts_of_the_context_enter_the_model_on_an_assumption() -> None:
+    assumed = [spec for spec in load_specs() if spec.evidence == "assumption" and spec.in_model]
+    assert [spec.name for spec in assumed if spec.factor != "context"] == []
+
+
+def test_the_features_stand_in_the_order_of_the_factors_but_for_one_whose_inputs_stand_below() -> None:
+    place = {key: number for number, key in enumerate(load_factors())}
+    specs = [spec for spec in load_specs() if spec.name != "discomfort_beyond_load"]
+    assert [spec.name for spec in specs] == [spec.name for spec in sorted(specs, key=lambda s: place[s.factor])]
+
+
+# --- what the catalogue holds ---------------------------------------------------------------------
+
+METRICS = (
+    "load_au", "distance_m", "high_speed_distance_m", "sprint_distance_m", "acceleration_count",
+    "deceleration_count", "player_load_au",
+)  # fmt: skip
+PER_METRIC = {
+    *((aggregate, days, 0) for aggregate in ("sum", "daily_mean") for days in (3, 7, 14, 21, 28, 42)),
+    ("exponential", 7, 0), ("exponential", 28, 0), ("exponential", 42, 0),
+    ("sum", 7, 7), ("daily_mean", 21, 7), ("daily_spread", 7, 0), ("daily_mean", 56, 7), ("daily_spread", 56, 7),
+    ("daily_mean", 42, 7), ("daily_slope", 42, 7),
+}  # fmt: skip
+Shape = tuple[str, int, int]
+
+
+def windows_of(column: str) -> dict[Shape, str]:
+    """Aggregate, window and lag of each unfiltered feature of a column of the sessions, and its name."""
+    return {
+        (spec.aggregate, spec.window_days, spec.lag_days): spec.name
+        for spec in load_specs()
+        if isinstance(spec, WindowSpec) and (spec.table, spec.column) == ("sessions", column) and not spec.where
+        and spec.at_least is None
+    }  # fmt: skip
+
+
+def derivations() -> dict[tuple[str, tuple[str, ...]], DerivedSpec]:
+    return {(spec.derive, spec.inputs): spec for spec in load_specs() if isinstance(spec, DerivedSpec)}
+
+
+@pytest.mark.parametrize("column", METRICS)
+def test_every_load_metric_has_the_same_windows(column: str) -> None:
+    assert PER_METRIC - set(windows_of(column)) == set()
+
+
+@pytest.mark.parametrize("column", METRICS)
+def test_every_load_metric_has_the_same_derived_features(column: str) -> None:
+    name, found = windows_of(column), derivations()
+    week, spread = name["daily_mean", 7, 0], name["daily_spread", 7, 0]
+    monotony = found["ratio", (week, spread)].name
+    wanted: list[tuple[str, tuple[str, ...]]] = [
+        ("difference", (name["sum", 7, 0], name["sum", 7, 7])),
+        ("product", (name["sum", 7, 0], monotony)),
+        ("z_score", (week, name["daily_mean", 56, 7], name["daily_spread", 56, 7])),
+        ("residual_of_week", (week, name["daily_mean", 42, 7], name["daily_slope", 42, 7])),
+    ]
+    assert [each for each in wanted if each not in found] == []
+
+
+@pytest.mark.parametrize("column", METRICS)
+def test_every_load_metric_has_three_acute_chronic_ratios_that_the_model_is_not_given(column: str) -> None:
+    name, found = windows_of(column), derivations()
+    week = name["daily_mean", 7, 0]
+    for chronic in (("daily_mean", 28, 0), ("daily_mean", 21, 7)):
+        assert not found["ratio", (week, name[chronic])].in_model
+    ratio = found["ratio", (name["exponential", 7, 0], name["exponential", 28, 0])]
+    assert not ratio.in_model and "advises against" in ratio.reference
+
+
+def test_every_kind_of_preventive_work_has_days_since_and_a_dose_per_week() -> None:
+    specs = load_specs()
+    kinds = {spec.name: spec.where["kind"] for spec in specs if isinstance(spec, WindowSpec) and "kind" in spec.where}
+    weekly = {kinds[spec.inputs[0]] for spec in specs if isinstance(spec, DerivedSpec) and spec.derive == "per_week"}
+    since = {kinds[spec.name] for spec in specs if isinstance(spec, WindowSpec) and spec.aggregate == "days_since"
+             and spec.name in kinds}  # fmt: skip
+    assert {(kind,) for kind in INTERVENTIONS} <= weekly & since
+
+
+@pytest.mark.parametrize("table", ["strength_tests", "screenings"])
+def test_every_test_in_use_has_its_age_in_days(table: str) -> None:
+    kind = {"strength_tests": "protocol", "screenings": "test"}[table]
+    used = [spec for spec in load_specs() if isinstance(spec, WindowSpec) and spec.table == table and spec.where]
+    aged = {spec.where[kind] for spec in used if spec.aggregate == "days_since"}
+    assert {spec.where[kind] for spec in used} == aged
+    assert {test for (test,) in aged} == set(STRENGTH_PROTOCOLS if table == "strength_tests" else SCREENING_TESTS)
+
+
+@pytest.fixture(scope="module")
+def simulated() -> pd.DataFrame:
+    """Every shipped feature on every second Monday of a simulated season, from its fifth week on."""
+    tables, target = simulate(12, 1).tables, load_target()
+    first, last = tables["sessions"]["date"].min() + pd.Timedelta(weeks=4), tables["sessions"]["date"].max()
+    index, _ = at_risk_index(prepare(tables, target), target, first, last, 14)
+    return build_features(index, prepare(tables, target), load_specs()).values
+
+
+def test_every_factor_has_at_least_three_features_that_work_on_a_simulated_squad(simulated: pd.DataFrame) -> None:
+    present = simulated.notna().mean() >= 0.25
+    varies = simulated.min() < simulated.max()
+    counts = Counter(spec.factor for spec in load_specs() if present[spec.name] and varies[spec.name])
+    assert {key: counts[key] for key in load_factors() if counts[key] < 3} == {}
+
+
+def test_what_is_missing_on_a_simulated_squad_is_what_nobody_there_records(simulated: pd.DataFrame) -> None:
+    missing = {str(name) for name, share in simulated.notna().mean().items() if share < 0.25}
+    masked = {f"masked_load_{number}_{days}d" for number in (1, 2, 3) for days in (7, 28)}
+    rare = {f"days_since_acl_{what}" for what in ("injury", "return")}
+    too_short = {"hamstring_injuries_covered_1y", "hamstring_injuries_covered_2y"}
+    assert missing - rare == masked | too_short
 
 
 def test_specs_survive_json_and_keep_their_fingerprint() -> None:
@@ -148,6 +265,8 @@ def test_a_wrong_name_is_refused_and_the_valid_ones_are_listed(
         (WINDOW, {"min_covered_share": "1.5"}, "min_covered_share within 0 and 1"),
         (DERIVED, {"inputs": '["first"]'}, "ratio takes 2 inputs, found 1"),
         (DERIVED, {"inputs": None}, "[x]: missing inputs"),
+        (DERIVED, {"derive": '"residual_of_week"', "inputs": '["first", "second", "second"]'},
+         "residual_of_week needs second over window_days = 42 with lag_days = 7"),
     ],
 )  # fmt: skip
 def test_a_wrong_or_missing_value_is_refused(
