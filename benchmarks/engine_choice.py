@@ -3,7 +3,7 @@
     python -m benchmarks.engine_choice [--moments 1e6] [--rounds 5] [--install]
 
 Cold start is a whole process (interpreter, imports, tables of 4,000 moments, first call) as a cron job pays it; numba
-is given once with its cache and once without. The bulk is the second call of a process, two threads each, results
+is given once with its cache and once without. C is compiled for every processor of the family, as a wheel is. The bulk is the second call of a process, two threads each, results
 equal to the last bit. `--install` also installs numba beside NumPy into an empty folder, from the package index.
 Each line also goes to build/bench/engine_choice.jsonl.
 """
@@ -38,7 +38,7 @@ def main() -> None:
     parser.add_argument("--install", action="store_true")
     asked = parser.parse_args()
     source = Path(__file__).with_name("visible_sums.c")
-    compiled(source)
+    compiled(source, "baseline")
     compile_s = _compile_s(source)
     with tempfile.TemporaryDirectory(prefix="strainwatch-bench-") as folder:
         many, few = Path(folder, "many.npz"), Path(folder, "few.npz")

@@ -69,7 +69,7 @@ def rows_of(athletes: int, days: int) -> Rows:
 
 
 def with_c(rows: Rows) -> Floats:
-    library = compiled(Path(__file__).with_suffix(".c"))
+    library = compiled(Path(__file__).with_suffix(".c"), "baseline")
     out = np.empty((len(WINDOWS), len(METRICS), len(rows.moment_day)))
     moments = out.shape[2]
     pointers = [array.ctypes.data for array in (*vars(rows).values(), out)]
