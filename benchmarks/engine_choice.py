@@ -3,8 +3,9 @@
     python -m benchmarks.engine_choice [--moments 1e6] [--rounds 5] [--install]
 
 Cold start is a whole process (interpreter, imports, tables of 4,000 moments, first call) as a cron job pays it; numba
-is given once with its cache and once without. C is compiled for every processor of the family, as a wheel is. The bulk is the second call of a process, two threads each, results
-equal to the last bit. `--install` also installs numba beside NumPy into an empty folder, from the package index.
+is given once with its cache and once without. C is compiled for every processor of the family, as a wheel is. The bulk
+is the second call of a process, two threads each, results equal to the last bit. `--install` also installs numba
+beside NumPy into an empty folder, from the package index.
 Each line also goes to build/bench/engine_choice.jsonl.
 """
 

@@ -76,7 +76,7 @@ def one_clock(rows: int, rounds: int, engines: Sequence[str]) -> None:
     report.show(
         f"{athletes * DAYS:,} athlete-days x 8 metrics x 20 features, one clock is enough; medians of {rounds}; "
         f"{checked:,} cells checked",
-        ("", "version", "s", "s per M rows", "CPU s", "pandas / it", "peak / output", "wrong cells"),
+        ("", "version", "s", "least s", "CPU s", "s per M rows", "pandas / it", "peak / output", "wrong cells"),
         [_cells(line) for line in lines],
     )
 
@@ -112,6 +112,7 @@ def _summary(name: str, runs: list[dict[str, Any]], rows: int) -> dict[str, Any]
         "failed": failed,
         "seconds": float(np.median([run["seconds"] for run in done])) if done else None,
         "processor_seconds": float(np.median([run["processor_seconds"] for run in done])) if done else None,
+        "least_seconds": min(run["seconds"] for run in done) if done else None,
         "all_seconds": [run["seconds"] for run in done],
         "peak_over_output": float(np.median([run["peak_bytes"] / run["output_bytes"] for run in done]))
         if done
@@ -125,13 +126,14 @@ def _summary(name: str, runs: list[dict[str, Any]], rows: int) -> dict[str, Any]
 def _cells(line: dict[str, Any]) -> tuple[str, ...]:
     title = ENGINES[line["engine"]].title
     if line["seconds"] is None:
-        return (title, line["version"] or "", "", "", "", "", "", (line["failed"] or "")[:40])
+        return (title, line["version"] or "", "", "", "", "", "", "", (line["failed"] or "")[:40])
     return (
         title,
         line["version"],
         f"{line['seconds']:.2f}",
-        f"{line['seconds'] / line['rows'] * 1e6:.2f}",
+        f"{line['least_seconds']:.2f}",
         f"{line['processor_seconds']:.2f}",
+        f"{line['seconds'] / line['rows'] * 1e6:.2f}",
         f"{line['pandas_over_it']:.1f}" if line["pandas_over_it"] else "",
         f"{line['peak_over_output']:.2f}",
         f"{line['wrong']:,}",

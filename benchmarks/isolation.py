@@ -48,14 +48,14 @@ def run(module: str, *arguments: str) -> dict[str, Any]:
 
 def _watch(process: subprocess.Popen[bytes]) -> None:
     while process.poll() is None:
-        if _free_bytes() < RESERVE_BYTES:
+        if free_bytes() < RESERVE_BYTES:
             process.kill()
             process.wait()
             raise Failed("out of memory")
         time.sleep(0.02)
 
 
-def _free_bytes() -> float:
+def free_bytes() -> float:
     memory = Path("/proc/meminfo")
     if not memory.exists():
         return float("inf")
