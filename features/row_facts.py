@@ -20,7 +20,7 @@ import pandas as pd
 
 from features.episodes import with_onsets
 from features.target import Target
-from features.windows import FOREVER, Floats, Ints, days, instants
+from features.windows import FOREVER, Floats, History, Ints, Moments, codes, days, instants, visible
 
 ROW_FACTS: Mapping[str, tuple[str, ...]] = {
     "sessions": ("share_of_best_speed_pct",),
@@ -37,8 +37,6 @@ MIN_WORN_H = 1.0
 USUAL_DAYS = 60
 USUAL_NEEDS = 7
 """An athlete's usual is the mean of the reports of the 60 days before; fewer than 7 of them tell no usual."""
-_STRIDE = 1 << 20
-"""Days between two athletes in a sort key; more than any calendar holds."""
 
 
 def prepare(tables: Mapping[str, pd.DataFrame], target: Target) -> dict[str, pd.DataFrame]:
@@ -90,29 +88,15 @@ def _highest_before(day: Ints, known: Ints, gone: Ints, speed: Floats) -> Floats
 
 def _against_usual(wellness: pd.DataFrame) -> pd.DataFrame:
     """Hamstring discomfort less the mean of the 60 days before the report's own, as known when the report arrived."""
-    value = wellness["hamstring_discomfort"].to_numpy(dtype=np.float64)
-    key = wellness["athlete_id"].factorize()[0].astype(np.int64) * _STRIDE + days(wellness["date"])
-    told = np.flatnonzero(~np.isnan(value))
-    told = told[np.argsort(key[told], kind="stable")]
-    report, earlier = _reports_before(key[told], wellness.iloc[told])
-    count = np.bincount(report, minlength=len(told))
-    total = np.bincount(report, weights=value[told][earlier], minlength=len(told))
-    above = np.full(len(wellness), np.nan)
-    above[told] = np.where(count >= USUAL_NEEDS, value[told] - total / np.maximum(count, 1), np.nan)
-    return wellness.assign(discomfort_above_usual=above)
-
-
-def _reports_before(key: Ints, told: pd.DataFrame) -> tuple[Ints, Ints]:
-    """Pairs of positions: a report, and one of the 60 days before it that was known when the report arrived.
-
-    `told` is in order of `key` (athlete and day), so the days before a report are one stretch of rows.
-    """
-    known, gone = instants(told["known_at"]), instants(told["superseded_at"])
-    low, high = np.searchsorted(key, key - USUAL_DAYS), np.searchsorted(key, key)
-    report = np.repeat(np.arange(len(key)), high - low)
-    earlier = np.arange(len(report)) - np.repeat(np.cumsum(high - low) - high, high - low)
-    seen = (known[earlier] <= known[report]) & (known[report] < gone[earlier])
-    return report[seen], earlier[seen]
+    told = wellness[wellness["hamstring_discomfort"].notna()]
+    athletes = pd.Index(told["athlete_id"].unique())
+    eve = Moments(codes(told["athlete_id"], athletes), days(told["date"]) - 1, instants(told["known_at"]))
+    before = visible(History.of(told, athletes), eve, USUAL_DAYS)
+    value = told["hamstring_discomfort"].to_numpy()
+    count = np.bincount(before.moment, minlength=len(told))
+    total = np.bincount(before.moment, weights=value[before.rows], minlength=len(told))
+    above = np.where(count >= USUAL_NEEDS, value - total / np.maximum(count, 1), np.nan)
+    return wellness.assign(discomfort_above_usual=pd.Series(above, index=told.index))
 
 
 def _per_kg(tests: pd.DataFrame) -> pd.DataFrame:
