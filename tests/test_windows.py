@@ -105,30 +105,60 @@ def test_every_aggregate_equals_an_independent_loop_on_rough_worlds_and_is_exact
     assert zeros.total() > 200
 
 
-XY_ROUNDED = "windows.c, daily_slope: xy and x * sum / days are rounded apart; add up distances from one day's total"
-
-
-@pytest.mark.parametrize(
-    "aggregate",
-    ["spread", "daily_spread", pytest.param("daily_slope", marks=pytest.mark.xfail(strict=True, reason=XY_ROUNDED))],
-)
-def test_spread_and_slope_of_equal_values_are_exactly_0(aggregate: str) -> None:
+def one_athlete(loads: dict[int, float]) -> dict[str, pd.DataFrame]:
+    """One session on each of these days, known in the evening; a source in use for 60 days."""
     first = pd.Timestamp("2024-01-01")
     stretch = {"athlete_id": "A0", "table": "sessions", "source": "test", "first_date": first, "known_at": instant(0)}
     rows = [
-        {"athlete_id": "A0", "session_id": f"s{day}", "date": first + pd.Timedelta(days=day), "load_au": 123.4,
+        {"athlete_id": "A0", "session_id": f"s{day}", "date": first + pd.Timedelta(days=day), "load_au": load,
          "known_at": instant(day + 0.8)}
-        for day in range(7)
+        for day, load in loads.items()
     ]  # fmt: skip
-    tables = random_world(61) | {
+    return random_world(61) | {
         "coverage": table_of([{**stretch, "last_date": first + pd.Timedelta(days=60)}], "coverage"),
         "sessions": table_of(rows, "sessions"),
     }
-    days = pd.DatetimeIndex([first + pd.Timedelta(days=number) for number in (4, 5, 6)])
-    index = pd.DataFrame({"athlete_id": "A0", "date": days, "as_of": [instant(4.9), instant(5.9), instant(6.9)]})
-    index = index.astype({"athlete_id": "str", "date": "datetime64[us]", "as_of": "datetime64[us, UTC]"})
+
+
+def on_days(*days: float) -> pd.DataFrame:
+    """Moments of that athlete, as days and fractions of a day since the start."""
+    dates = pd.Timestamp("2024-01-01") + pd.to_timedelta(np.floor(days), unit="D")
+    index = pd.DataFrame({"athlete_id": "A0", "date": dates, "as_of": [instant(day) for day in days]})
+    return index.astype({"athlete_id": "str", "date": "datetime64[us]", "as_of": "datetime64[us, UTC]"})
+
+
+@pytest.mark.parametrize("aggregate", ["spread", "daily_spread", "daily_slope"])
+def test_spread_and_slope_of_equal_values_are_exactly_0(aggregate: str) -> None:
+    tables = one_athlete(dict.fromkeys(range(7), 123.4))
     spec = dataclasses.replace(BASE, aggregate=aggregate)
-    assert build_features(index, tables, [spec]).values["x"].tolist() == [0.0, 0.0, 0.0]
+    assert build_features(on_days(4.9, 5.9, 6.9), tables, [spec]).values["x"].tolist() == [0.0, 0.0, 0.0]
+
+
+def test_a_row_is_seen_from_its_own_instant_on_and_no_longer_at_the_one_that_supersedes_it() -> None:
+    tables = one_athlete({0: 100.0})
+    old = tables["sessions"].assign(superseded_at=instant(2.5)).astype({"superseded_at": "datetime64[us, UTC]"})
+    new = tables["sessions"].assign(known_at=instant(2.5), load_au=300.0)
+    tables["sessions"] = pd.concat([old, new.astype({"known_at": "datetime64[us, UTC]"})], ignore_index=True)
+    index = on_days(0.8, 0.8, 2.5, 2.5)
+    index["as_of"] -= pd.to_timedelta([1, 0, 1, 0], unit="us")
+    built = build_features(index, tables, [dataclasses.replace(BASE, aggregate="sum")]).values["x"]
+    np.testing.assert_array_equal(built, [np.nan, 100.0, 100.0, 300.0])
+
+
+def test_a_slope_takes_days_of_rest_as_0_and_three_days_at_least() -> None:
+    tables = one_athlete({0: 300.0, 2: 900.0})
+    slope = dataclasses.replace(BASE, aggregate="daily_slope", min_covered_share=0.0)
+    built = build_features(on_days(0.9, 1.9, 2.9, 3.9, 4.9), tables, [slope]).values["x"]
+    np.testing.assert_allclose(built, [np.nan, np.nan, 300.0, 0.0, -60.0])
+
+
+def test_days_since_rest_count_from_the_newest_covered_day_without_a_session() -> None:
+    tables = one_athlete({0: 300.0, 2: 900.0, 3: 0.0})
+    rest = dataclasses.replace(BASE, aggregate="days_since_rest", min_covered_share=0.0)
+    lagged = dataclasses.replace(rest, name="y", lag_days=3)
+    built = build_features(on_days(0.9, 1.9, 3.9, 4.9), tables, [rest, lagged]).values
+    np.testing.assert_array_equal(built["x"], [np.nan, 0, 2, 0])
+    np.testing.assert_array_equal(built["y"], [np.nan, np.nan, np.nan, 3])
 
 
 def test_all_moments_at_once_equal_one_moment_at_a_time_bit_for_bit() -> None:

@@ -147,8 +147,8 @@ ZONES = ("Europe/Oslo", "Australia/Sydney", "America/New_York", "Asia/Kolkata")
 """Clocks go forward on day 90 in Oslo and day 69 in New York, and back on day 97 in Sydney."""
 
 
-STEADY_LOAD = 123.5
-"""Of sessions in a stretch without variation: a number of which sums and means are exact."""
+STEADY_LOAD = 123.4
+"""Of sessions in a stretch without variation; no binary fraction, so that sums and means of it are rounded."""
 
 
 @dataclass(frozen=True)
@@ -314,7 +314,7 @@ def _rough_nights(life: _Life) -> list[dict[str, Any]]:
         for day in _days_with(life, 0.6):
             at = life.utc(day, 6.0)
             row = {"athlete_id": life.name, "date": life.local_day(at), "known_at": life.arrival(at), "source": source,
-                   "sleep_h": float(life.draw.choice([7.25, 8.0, np.nan])), "worn_h": 20.0}  # fmt: skip
+                   "sleep_h": float(life.draw.choice([7.1, 8.0, np.nan])), "worn_h": 20.0}  # fmt: skip
             rows += _versions(life, row, lambda: {"sleep_h": float(life.draw.uniform(4, 9))})
     return rows
 
