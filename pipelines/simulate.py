@@ -24,7 +24,7 @@ from pipelines.simulation import daily_records, nights, records, tests_done
 from pipelines.simulation.calendar import season_days
 from pipelines.simulation.exports import Export, write_exports_of, write_truth_of
 from pipelines.simulation.life import Life, calibrated_base, exposure_hours, live
-from pipelines.simulation.settings import Settings, load_settings
+from pipelines.simulation.settings import Settings, load_settings, planted
 from pipelines.simulation.truth import truth_table
 
 __all__ = ["Export", "World", "simulate", "write_exports", "write_truth"]
@@ -42,9 +42,8 @@ class ImpossibleSquad(StrainwatchError):
 class World:
     """A squad. `tables` is what a store would hold, `cycles` the wearable's nights, `truth` is sealed.
 
-    `truth` has one row per athlete and day: log_hazard = base + frailty + every term; `hazard` is that of the
-    day's own exposure; `oracle_7`, `oracle_14`, `oracle_28` the probability of a strain within so many days,
-    that day included.
+    `truth` is that of pipelines.simulation.truth: one row per athlete and day, log_hazard = base + frailty + every
+    term, each factor's centred share of it, and the oracle's probability over 7, 14 and 28 days.
     """
 
     tables: Mapping[str, pd.DataFrame]
@@ -55,12 +54,24 @@ class World:
 
 
 def simulate(
-    athletes: int = 40, seasons: int = 2, seed: int = 7, last_day: date = LAST_DAY, folder: Path | None = None
+    athletes: int = 40,
+    seasons: int = 2,
+    seed: int = 7,
+    last_day: date = LAST_DAY,
+    folder: Path | None = None,
+    *,
+    effects: bool = True,
+    interactions: bool = True,
+    exposure: bool = True,
 ) -> World:
-    """`athletes` athletes over `seasons` seasons up to `last_day`. `folder` may hold a simulation.toml."""
+    """`athletes` athletes over `seasons` seasons up to `last_day`. `folder` may hold a simulation.toml.
+
+    Without `effects` the hazard depends on exposure only (no factor, no frailty); without `exposure` too, nothing
+    foretells a strain. Without `interactions` only the factors' own terms are left.
+    """
     if athletes < 1 or seasons < 1:
         raise ImpossibleSquad(f"{athletes} athletes over {seasons} seasons: give at least 1 of each.")
-    settings = load_settings(folder)
+    settings = planted(load_settings(folder), effects=effects, interactions=interactions, exposure=exposure)
     days = season_days(seasons, last_day, settings.calendar)
     life = live(athletes, days, seed, settings, calibrated_base(settings))
     cycles = nights.cycles_table(life, settings, np.random.default_rng([seed, 10]))

@@ -18,7 +18,7 @@ Dates = npt.NDArray[np.datetime64]
 OFF, TRAINING, MATCH, INDIVIDUAL = 0, 1, 2, 3
 
 # Days to the next match -> (intensity 0-1, share of the fastest running day). The usual football week.
-BEFORE_MATCH = {1: (0.40, 0.25), 2: (0.55, 0.35), 3: (0.80, 1.00), 4: (0.90, 0.60)}
+BEFORE_MATCH = {1: (0.35, 0.25), 2: (0.60, 0.35), 3: (0.80, 1.00), 4: (0.95, 0.60)}
 FAR_FROM_MATCH = (0.70, 0.55)
 DAY_AFTER_MATCH = (0.30, 0.05)
 INDIVIDUAL_WORK = (0.40, 0.15)
@@ -29,13 +29,15 @@ class Plan:
     """Arrays of teams x days.
 
     `kind` is one of the constants above, `intensity` and `fast` (share of the fastest day's running) run 0-1,
-    and `deload` holds the length in days of a planned deload on its first day.
+    `deload` holds the length in days of a planned deload on its first day, and `travel_h` the journey home of
+    an away match.
     """
 
     kind: Ints
     intensity: Floats
     fast: Floats
     deload: Floats
+    travel_h: Floats
 
 
 def season_days(seasons: int, last_day: date, settings: Calendar) -> Dates:
@@ -66,13 +68,15 @@ def team_plan(days: Dates, squad: Squad, settings: Calendar, rng: np.random.Gene
     off_season = _off_season(days, settings)
     on_break = _breaks(days, settings)
     match = _matches(days, squad, season_day, off_season | on_break, settings, rng)
-    kind, intensity, fast = _week(match, weekday(days))
+    day_off = rng.random(len(days)) < settings.midweek_day_off_share
+    kind, intensity, fast = _week(match, weekday(days), day_off)
     idle = off_season | on_break
     kind[idle], intensity[idle], fast[idle] = INDIVIDUAL, INDIVIDUAL_WORK[0], INDIVIDUAL_WORK[1]
     ramp = np.interp(season_day, [0, 7 * settings.pre_season_weeks], [settings.pre_season_first_share, 1.0])
     deload, in_deload = _deloads(days, idle | (season_day < 7 * settings.pre_season_weeks), settings)
     share = np.where(kind == TRAINING, ramp * np.where(in_deload, settings.deload_share, 1.0), 1.0)
-    return Plan(kind[None], (intensity * share)[None], (fast * share)[None], deload[None])
+    travel_h = _travel(match, settings, rng)
+    return Plan(kind[None], (intensity * share)[None], (fast * share)[None], deload[None], travel_h[None])
 
 
 def stack(plans: list[Plan]) -> Plan:
@@ -114,7 +118,7 @@ def _matches(
     return found
 
 
-def _week(match: Flags, day_of_week: Ints) -> tuple[Ints, Floats, Floats]:
+def _week(match: Flags, day_of_week: Ints, day_off: Flags) -> tuple[Ints, Floats, Floats]:
     """Kind, intensity and fast share of each day from its distance to the matches around it."""
     since, until = _since(match), _since(match[::-1])[::-1]
     kind = np.full(len(match), TRAINING)
@@ -124,10 +128,17 @@ def _week(match: Flags, day_of_week: Ints) -> tuple[Ints, Floats, Floats]:
     after = (since == 1) & (until > 1)
     intensity[after], fast[after] = DAY_AFTER_MATCH
     kind[(since == 2) & (until > 2)] = OFF
+    kind[(until == 2) & (since > 3) & day_off] = OFF
     kind[(day_of_week == 6) & (until > 4) & (since > 2)] = OFF
     intensity[kind == OFF], fast[kind == OFF] = 0.0, 0.0
     kind[match], intensity[match], fast[match] = MATCH, 1.0, 1.0
     return kind, intensity, fast
+
+
+def _travel(match: Flags, settings: Calendar, rng: np.random.Generator) -> Floats:
+    away = match & (rng.random(len(match)) < settings.away_share)
+    hours = settings.travel_median_h * np.exp(settings.travel_log_sd * rng.standard_normal(len(match)))
+    return np.where(away, np.minimum(hours, 12.0), 0.0)
 
 
 def _since(match: Flags) -> Ints:

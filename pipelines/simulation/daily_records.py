@@ -9,8 +9,9 @@ import pandas as pd
 
 from pipelines.simulation import calendar, sessions
 from pipelines.simulation.calendar import Flags, Floats, Ints, day_of_season
+from pipelines.simulation.devices import device_in_use, metres_above, of_device
 from pipelines.simulation.life import Life
-from pipelines.simulation.people import FORM_SCORES
+from pipelines.simulation.people import DAYS_PER_YEAR
 from pipelines.simulation.recording import (
     EVENING,
     MORNING,
@@ -18,6 +19,7 @@ from pipelines.simulation.recording import (
     at,
     contract_frame,
     delayed,
+    in_a_gap,
     keys,
     names,
     rounded,
@@ -60,20 +62,29 @@ def _effort(life: Life, day: Ints, athlete: Ints, rng: np.random.Generator) -> d
 
 
 def _tracking(life: Life, day: Ints, athlete: Ints, settings: Settings, rng: np.random.Generator) -> dict[str, Floats]:
-    """Satellite and accelerometer columns; all of them missing where the device failed."""
+    """Satellite and accelerometer columns of the device in use; all of them missing where it failed."""
     done = {name: values[day, athlete] for name, values in life.sessions.items()}
     failed = rng.random(len(day)) < settings.recording.device_failure_share
     error = 1 + 0.02 * rng.standard_normal((4, len(day)))
     efforts = done["duration_min"] * (0.25 + 0.1 * done["rpe"])
     top = done["top_speed_share"] * life.people.top_speed_m_s[athlete]
-    fast = done["fast_m"] * error[1]
+    device = device_in_use(life, settings, rng)[day, life.people.team[athlete]]
+    from_speed, from_sprint = (
+        of_device(settings, f"{name}_threshold_m_s", device) for name in ("high_speed", "sprint")
+    )
+    reads = of_device(settings, "reads_share", device)
+    fast, sprint = (
+        np.minimum(metres_above(speed, done["fast_m"], done["sprint_m"], settings.devices[0]), done["distance_m"])
+        * error[row] * reads
+        for row, speed in ((1, from_speed), (2, from_sprint))
+    )  # fmt: skip
     return {
-        "distance_m": rounded(np.maximum(done["distance_m"] * error[0], fast), 0, failed),
+        "distance_m": rounded(np.maximum(done["distance_m"] * error[0] * reads, fast), 0, failed),
         "high_speed_distance_m": rounded(fast, 0, failed),
-        "high_speed_threshold_m_s": rounded(np.full(len(day), settings.load.high_speed_threshold_m_s), 2, failed),
-        "sprint_distance_m": rounded(done["sprint_m"] * error[2], 0, failed),
-        "sprint_threshold_m_s": rounded(np.full(len(day), settings.load.sprint_threshold_m_s), 2, failed),
-        "sprint_count": rounded(rng.poisson(done["sprint_m"] / 18).astype(np.float64), 0, failed),
+        "high_speed_threshold_m_s": rounded(from_speed, 2, failed),
+        "sprint_distance_m": rounded(np.minimum(sprint, fast), 0, failed),
+        "sprint_threshold_m_s": rounded(from_sprint, 2, failed),
+        "sprint_count": rounded(rng.poisson(np.maximum(sprint, 0) / 18).astype(np.float64), 0, failed),
         "max_speed_m_s": rounded(np.clip(top * (1 + 0.01 * rng.standard_normal(len(day))), 0, 11.5), 2, failed),
         "acceleration_count": rounded(rng.poisson(efforts).astype(np.float64), 0, failed),
         "deceleration_count": rounded(rng.poisson(0.9 * efforts).astype(np.float64), 0, failed),
@@ -113,33 +124,46 @@ def _filled_in(life: Life, settings: Settings, rng: np.random.Generator) -> Flag
     share = np.interp(
         day_of_season(life.days, settings.calendar), [0, 330], [how.form_share_first, how.form_share_last]
     )
-    share = share[:, None] * np.minimum(life.people.form_share / 0.86, 1.05)
-    share = share * np.where(life.plan.kind[life.people.team].T == calendar.INDIVIDUAL, 0.5, 1.0)
+    share = share[:, None] * life.people.form_share
+    with_the_team = np.isin(life.plan.kind[life.people.team].T, (calendar.TRAINING, calendar.MATCH))
+    share = share * np.where(with_the_team, 1.0, how.form_day_off_share)
     here = np.stack([sessions.members(life.people, day) for day in range(len(life.days))])
-    filled: Flags = here & (rng.random(here.shape) < share)
+    starts_per_day = how.form_gaps_per_year / DAYS_PER_YEAR * life.people.forgets
+    silent = in_a_gap(here.shape, starts_per_day, how.form_gap_days, rng)
+    filled: Flags = here & ~silent & (rng.random(here.shape) < share)
     return filled
 
 
 def _scores(life: Life, day: Ints, athlete: Ints, settings: Settings, rng: np.random.Generator) -> dict[str, Floats]:
-    """Scores 0-10: latent state, the athlete's own way of answering, and noise."""
+    """Scores 0-10: latent state, the athlete's own level and drift, and noise."""
+    felt = _felt(life, day, athlete, settings)
+    scores = {}
+    for answer, own in zip(settings.answers, life.people.answers, strict=True):
+        score = answer.mean + answer.between_sd * own[athlete] + answer.noise_sd * rng.standard_normal(len(day))
+        score += answer.drift_sd * _drift(life, settings.recording.answers_drift_days, rng)[day, athlete]
+        score += sum(getattr(answer, name) * value for name, value in felt.items())
+        scores[answer.name] = np.clip(np.round(score), 0, 10) + 0.0
+    return scores
+
+
+def _felt(life: Life, day: Ints, athlete: Ints, settings: Settings) -> dict[str, Floats]:
+    """The latent states that a form is answered from, by the names of `settings.Answer`."""
     true = {name: values[day, athlete] for name, values in life.mornings.items()}
-    weary = (true["fatigue"] - settings.response.fatigue_mean) / settings.response.fatigue_sd
-    slept, debt = true["sleep_h"] - life.people.sleep_h[athlete], true["sleep_debt_h"]
-    felt = {
-        "fatigue": 3.8 + 1.2 * weary + 0.5 * debt,
-        "soreness": 1.4 + 1.2 * true["soreness"],
-        "stress": 3.2 + 1.5 * true["stress"],
-        "mood": 6.8 - 0.9 * true["stress"] - 0.3 * weary,
-        "sleep_quality": 6.6 + 1.1 * slept - 0.4 * true["stress"],
-        "nutrition": 6.8 + 1.3 * true["fuelling"],
-        "hydration": 6.6 + 1.1 * true["fuelling"],
-        "readiness": 6.8 - 0.9 * weary - 0.6 * true["stress"] - 0.5 * debt,
+    return {
+        "weary": (true["fatigue"] - settings.response.fatigue_mean) / settings.response.fatigue_sd,
+        "slept_h": true["sleep_h"] - life.people.sleep_h[athlete],
+        **{name: true[name] for name in ("soreness", "stress", "sleep_debt_h", "fuelling", "discomfort")},
     }
-    own = dict(zip(FORM_SCORES, life.people.answers[:, athlete], strict=True))
-    noise = rng.standard_normal((len(felt) + 1, len(day)))
-    scores = {name: value + own[name] + 0.9 * noise[row] for row, (name, value) in enumerate(felt.items())}
-    scores["hamstring_discomfort"] = true["discomfort"] + 0.2 * (true["soreness"] - 2) + 0.5 * noise[-1]
-    return {name: np.clip(np.round(score), 0, 10) + 0.0 for name, score in scores.items()}
+
+
+def _drift(life: Life, time_constant_days: float, rng: np.random.Generator) -> Floats:
+    """Days x athletes: a slow wandering of mean 0 and spread 1."""
+    keep = np.exp(-1 / time_constant_days)
+    steps = rng.standard_normal(life.log_hazard.shape)
+    steps[1:] *= np.sqrt(1 - keep**2)
+    for day in range(1, len(steps)):
+        steps[day] += keep * steps[day - 1]
+    return steps
 
 
 def interventions_table(life: Life, settings: Settings, rng: np.random.Generator) -> pd.DataFrame:

@@ -65,12 +65,14 @@ class Export:
 def write_exports_of(
     tables: Mapping[str, pd.DataFrame], cycles: pd.DataFrame, utc_offset_h: int, folder: Path
 ) -> list[Export]:
-    """Contract CSVs first: they say who the athletes are. Then NordBord's file and the wearables' folder."""
-    return [
+    """Contract CSVs first: they say who the athletes are. Then NordBord's file and the wearables' folder, if any."""
+    exports = [
         Export("csv", _write_contract(tables, folder / "contract")),
         Export("nordbord", _write_nordbord(tables["strength_tests"], folder / "nordbord.csv")),
-        Export("whoop", _write_whoop(cycles, utc_offset_h, folder / "whoop")),
     ]
+    if not cycles.empty:
+        exports.append(Export("whoop", _write_whoop(cycles, utc_offset_h, folder / "whoop")))
+    return exports
 
 
 def write_truth_of(truth: pd.DataFrame, folder: Path) -> Path:
@@ -150,7 +152,7 @@ def _write_whoop(cycles: pd.DataFrame, utc_offset_h: int, folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     shown = _whoop_rows(cycles, utc_offset_h)
     athlete = cycles["athlete_id"].to_numpy(dtype=object)
-    starts = np.flatnonzero(np.r_[True, athlete[1:] != athlete[:-1]]) if len(athlete) else np.array([], dtype=int)
+    starts = np.flatnonzero(np.r_[True, athlete[1:] != athlete[:-1]])
     for first, end in zip(starts, [*starts[1:], len(athlete)], strict=True):
         own = folder / str(athlete[first])
         own.mkdir(exist_ok=True)

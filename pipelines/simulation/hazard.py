@@ -22,8 +22,10 @@ AGE_CENTRE_Y = 25.0
 
 def log_hazard_terms(state: State, people: People, day: int, settings: Settings) -> dict[str, Floats]:
     """Each term of the log-hazard, factors first; without base and frailty."""
-    scale = settings.effects.scale
-    return {name: scale * term(state, people, day, settings) for name, term in TERMS.items()}
+    how = settings.effects
+    single = {name: how.scale * term(state, people, day, settings) for name, term in FACTOR_TERMS.items()}
+    joint = {name: how.interaction_scale * term(state, people, day, settings) for name, term in INTERACTIONS.items()}
+    return single | joint
 
 
 def spike(state: State, people: People, settings: Settings) -> Floats:
@@ -49,11 +51,13 @@ def _overload(state: State, people: People, day: int, settings: Settings) -> Flo
 
 def _chronic_loading(state: State, people: People, day: int, settings: Settings) -> Floats:
     how = settings.effects
-    low_load = np.clip(1 - state.chronic_load_au / settings.load.usual_load_au_per_day, 0, 1)
+    load = state.chronic_load_au / settings.load.usual_load_au_per_day
+    low_load, high_load = np.clip(1 - load, 0, 1), np.clip(load - 1.3, 0, 1)
     no_speed = np.clip(1 - state.fast_per_week, 0, 1)
     no_eccentric = np.clip(1 - state.eccentric_sets_per_week / 3, 0, 1)
     return (
         how.chronic_low_load * low_load
+        + how.chronic_high_load * high_load
         + how.chronic_no_fast_running * no_speed
         + how.chronic_no_eccentric_work * no_eccentric
     )
@@ -109,7 +113,7 @@ def _spike_x_return(state: State, people: People, day: int, settings: Settings) 
     return settings.effects.spike_x_return * spike(state, people, settings) * recent
 
 
-TERMS: Mapping[str, Term] = {
+FACTOR_TERMS: Mapping[str, Term] = {
     "overload": _overload,
     "chronic_loading": _chronic_loading,
     "neuromuscular_fatigue": lambda state, people, day, how: how.effects.fatigue_per_sd * _weary(state, how),
@@ -127,9 +131,17 @@ TERMS: Mapping[str, Term] = {
     "recovery": _recovery,
     "injury_history": _injury_history,
     "context": _context,
+}
+"""One term per factor of configs/factors.toml."""
+
+INTERACTIONS: Mapping[str, Term] = {
     "fatigue_x_eccentric": lambda state, people, day, how: (
         how.effects.fatigue_x_weak * np.maximum(_weary(state, how), 0) * _weakness(state, how.effects)
     ),
     "spike_x_return": _spike_x_return,
 }
-"""Fifteen factors, then the two interactions."""
+INTERACTING: Mapping[str, tuple[str, str]] = {
+    "fatigue_x_eccentric": ("neuromuscular_fatigue", "eccentric_control"),
+    "spike_x_return": ("overload", "injury_history"),
+}
+"""The two factors that meet in each interaction; an explanation owes half of it to either."""

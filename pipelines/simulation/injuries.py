@@ -16,7 +16,7 @@ from pipelines.simulation.state import Session, State
 
 Values = TypeVar("Values", Floats, Ints)
 HAMSTRING = 0
-MATCH_HOURS_SHARE = 0.13
+MATCH_HOURS_SHARE = 0.11
 """Share of match hours in all exposure hours: what this calendar gives, used to split an overall rate."""
 
 
@@ -30,6 +30,13 @@ class Onsets:
     duration_d: Ints
     right: Flags
     in_match: Flags
+
+
+def hamstring_hours(done: Session, at_risk: Flags, settings: Hamstring) -> Floats:
+    """Hours at risk of a strain; one for everybody at risk where exposure is switched off."""
+    if not settings.by_exposure:
+        return at_risk.astype(np.float64)
+    return hours_at_risk(done, settings.match_ratio)
 
 
 def hours_at_risk(done: Session, match_ratio: float) -> Floats:

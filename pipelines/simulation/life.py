@@ -14,7 +14,7 @@ import numpy.typing as npt
 from pipelines.simulation import calendar
 from pipelines.simulation.calendar import Dates, Floats, Plan, team_plan
 from pipelines.simulation.hazard import log_hazard_terms
-from pipelines.simulation.injuries import Onsets, after_injury, draw_onsets, gather, hours_at_risk
+from pipelines.simulation.injuries import Onsets, after_injury, draw_onsets, gather, hamstring_hours
 from pipelines.simulation.people import People, draw_people
 from pipelines.simulation.sessions import cut_short, members, preventive_work, session
 from pipelines.simulation.settings import Settings
@@ -60,13 +60,14 @@ def live(athletes: int, days: Dates, seed: int, settings: Settings, base: float)
         terms = log_hazard_terms(state, people, day, settings)
         done = session(state, people, plan, day, settings, rng)
         log_hazard = base + people.frailty + sum(terms.values())
-        hazard = np.exp(log_hazard) * hours_at_risk(done, settings.hamstring.match_ratio)
+        at_risk = members(people, day) & ~is_injured(state, day)
+        hazard = np.exp(log_hazard) * hamstring_hours(done, at_risk, settings.hamstring)
         hurt = draw_onsets(state, people, day, done, hazard, settings, rng)
         done = cut_short(done, np.isin(np.arange(athletes), hurt.athlete), rng)
         doses = preventive_work(state, people, plan, day, done, settings, rng)
-        at_risk = members(people, day) & ~is_injured(state, day)
         trace.put(day, terms, {"log_hazard": log_hazard, "hazard": hazard, "at_risk": at_risk}, state, done, doses)
-        state = next_state(state, people, day, done, doses, settings, rng)
+        travel_h = np.where(at_risk, plan.travel_h[people.team, day], 0.0)
+        state = next_state(state, people, day, done, doses, travel_h, settings, rng)
         state = after_injury(state, day, hurt, settings)
         onsets.append(hurt)
     return trace.life(days, people, plan, base, gather(onsets))

@@ -9,7 +9,7 @@ from pipelines.simulation import sessions
 from pipelines.simulation.calendar import Dates, Flags, Floats, Ints
 from pipelines.simulation.life import Life
 from pipelines.simulation.people import DAYS_PER_YEAR
-from pipelines.simulation.recording import Times, contract_frame
+from pipelines.simulation.recording import Times, contract_frame, in_a_gap
 from pipelines.simulation.settings import Settings
 
 SOURCE = "whoop"
@@ -59,11 +59,8 @@ def _worn(life: Life, settings: Settings, rng: np.random.Generator) -> Flags:
     """Nights with a device on, less single nights off and dropouts of days or weeks."""
     how, shape = settings.recording, life.log_hazard.shape
     here = np.stack([sessions.members(life.people, day) for day in range(shape[0])]) & life.people.has_wearable
-    starts = rng.random(shape) < how.wearable_dropouts_per_year / DAYS_PER_YEAR
-    length = np.ceil(how.wearable_dropout_days * rng.standard_exponential(shape)).astype(np.int64)
-    position = np.arange(shape[0])[:, None]
-    lost_until = np.maximum.accumulate(np.where(starts, position + length, 0), axis=0)
-    worn: Flags = here & (position >= lost_until) & (rng.random(shape) < how.wearable_night_share)
+    lost = in_a_gap(shape, how.wearable_dropouts_per_year / DAYS_PER_YEAR, how.wearable_dropout_days, rng)
+    worn: Flags = here & ~lost & (rng.random(shape) < how.wearable_night_share)
     return worn
 
 
@@ -82,8 +79,8 @@ def _heart(life: Life, day: Ints, athlete: Ints, settings: Settings, rng: np.ran
     weary = (latent["fatigue"] - settings.response.fatigue_mean) / settings.response.fatigue_sd
     strained = weary + 0.7 * latent["stress"] + 0.5 * latent["sleep_debt_h"]
     noise = rng.standard_normal((5, len(day)))
-    rate = life.people.resting_heart_rate_bpm[athlete] + 1.2 * strained + 1.5 * noise[0]
-    variability = np.exp(life.people.hrv_log[athlete] - 0.07 * strained + 0.09 * noise[1])
+    rate = life.people.resting_heart_rate_bpm[athlete] + 1.0 * strained + 2.2 * noise[0]
+    variability = np.exp(life.people.hrv_log[athlete] - 0.06 * strained + 0.12 * noise[1])
     return {
         "recovery_pct": np.clip(np.round(62 - 11 * strained - 6 * noise[0] + 6 * noise[1]), 1, 99),
         "resting_heart_rate_bpm": np.clip(np.round(rate), 32, 100),

@@ -15,16 +15,6 @@ POSITIONS = np.array(["Goalkeeper", "Defender", "Midfielder", "Forward"])
 GOALKEEPER, FORWARD = 0, 3
 POSITION_SHARES = (0.10, 0.36, 0.32, 0.22)
 POSITION_RUNNING = np.array([0.25, 0.95, 1.0, 1.15])  # high-speed metres against a midfielder's
-FORM_SCORES = (
-    "fatigue",
-    "soreness",
-    "stress",
-    "mood",
-    "sleep_quality",
-    "nutrition",
-    "hydration",
-    "readiness",
-)
 DAYS_PER_YEAR = 365.25
 
 
@@ -71,6 +61,7 @@ class People:
     prevention_share: Floats
     answers: Floats
     form_share: Floats
+    forgets: Floats
     has_wearable: Flags
     hrv_log: Floats
     resting_heart_rate_bpm: Floats
@@ -175,8 +166,9 @@ def _habits(athletes: int, settings: Settings, rng: np.random.Generator) -> dict
         "fuelling": 0.7 * rng.standard_normal(athletes),
         "frailty": who.frailty_sd * rng.standard_normal(athletes),
         "prevention_share": rng.beta(3.0, 2.0, athletes),
-        "answers": 0.7 * rng.standard_normal((len(FORM_SCORES), athletes)),
-        "form_share": rng.beta(12.0, 2.0, athletes),
+        "answers": rng.standard_normal((len(settings.answers), athletes)),
+        "form_share": rng.beta(12.0, 1.2, athletes),
+        "forgets": rng.gamma(0.4, 2.5, athletes),
         "has_wearable": rng.random(athletes) < settings.recording.wearable_share,
         "hrv_log": np.log(who.hrv_ms) + who.hrv_log_sd * rng.standard_normal(athletes),
         "resting_heart_rate_bpm": who.resting_heart_rate_bpm
@@ -189,7 +181,7 @@ def _past_injuries(age_y: Floats, settings: Settings, rng: np.random.Generator) 
     years = np.clip(age_y - 16.0, 0.5, settings.population.history_years)
     medians = [(settings.hamstring.duration_median_d, settings.hamstring.duration_log_sd)]
     medians += [(each.duration_median_d, each.duration_log_sd) for each in settings.other_injuries]
-    yearly_hours = 250.0  # what a season of this calendar gives
+    yearly_hours = 270.0  # what a season of this calendar gives
     rates = [settings.hamstring.history_per_year]
     rates += [each.per_1000_h * yearly_hours / 1000 for each in settings.other_injuries]
     counts = rng.poisson(np.outer(rates, years))

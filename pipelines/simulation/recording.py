@@ -42,6 +42,17 @@ def delayed(times: Times, share: float, most_days: int, rng: np.random.Generator
     return arrived
 
 
+def in_a_gap(
+    shape: tuple[int, ...], starts_per_day: float | Floats, mean_days: float, rng: np.random.Generator
+) -> Flags:
+    """Days x athletes: within one of the stretches that begin at random and last `mean_days` on average."""
+    starts = rng.random(shape) < starts_per_day
+    length = np.ceil(mean_days * rng.standard_exponential(shape)).astype(np.int64)
+    position = np.arange(shape[0])[:, None]
+    gap: Flags = position < np.maximum.accumulate(np.where(starts, position + length, 0), axis=0)
+    return gap
+
+
 def names(people: People, athlete: Ints) -> pd.Series[str]:
     """The pseudonyms of athletes given by position."""
     return pd.Series(people.ids[athlete], dtype="str")

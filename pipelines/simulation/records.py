@@ -88,6 +88,7 @@ def _kinds(kind: Ints, settings: Settings) -> dict[str, npt.NDArray[np.object_]]
         "body_area": "thigh",
         "tissue": "muscle",
         "muscle_group": "hamstring",
+        "ligament": "",
         "contact": "none",
         "mode_of_onset": "sudden",
     }

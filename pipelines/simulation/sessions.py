@@ -97,20 +97,27 @@ def _who_plays(
     fit = here & ~is_injured(state, day)
     alone = (planned == calendar.INDIVIDUAL) & (rng.random(number) < settings.calendar.off_season_session_share)
     trains = fit & ((planned == calendar.TRAINING) | alone)
-    match_min = _match_minutes(people, rng)
+    match_min = _match_minutes(people, _willing_to_pick(state, settings), rng)
     plays = fit & (planned == calendar.MATCH) & (match_min > 0)
     rehab = here & _in_rehabilitation(state, day) & (rng.random(number) < 0.7)
     code = np.select([plays, trains, rehab], [MATCH, TRAINING, REHABILITATION], NONE)
     train_min = settings.calendar.training_min * (0.7 + 0.4 * plan.intensity[people.team, day])
-    train_min = np.where(alone, 0.6, 1.0) * train_min * rng.uniform(0.9, 1.1, number)
+    train_min = np.where(alone, 0.6, 1.0) * train_min * rng.uniform(0.8, 1.2, number)
     rehab_min = rng.uniform(30, 70, number)
     return code, np.round(np.select([plays, trains, rehab], [match_min, train_min, rehab_min], 0.0))
 
 
-def _match_minutes(people: People, rng: np.random.Generator) -> Floats:
+def _willing_to_pick(state: State, settings: Settings) -> Floats:
+    """Share of the usual starts: the weary are rested."""
+    weary = np.clip(fatigue_sd(state, settings.response), 0, 3)
+    share: Floats = 1 - settings.response.rested_per_sd * weary
+    return share
+
+
+def _match_minutes(people: People, picked_share: Floats, rng: np.random.Generator) -> Floats:
     """Minutes in a match for everyone, 0 for those not used."""
     draw = rng.random((3, len(people)))
-    starts = draw[0] < people.starts_share
+    starts = draw[0] < people.starts_share * picked_share
     minutes = np.where(draw[1] < 0.65, FULL_MATCH_MIN, 55 + 33 * draw[2])
     late = np.where(draw[1] < 0.55, 8 + 25 * draw[2], 0.0)
     chosen: Floats = np.where(starts, minutes, late)
@@ -118,7 +125,7 @@ def _match_minutes(people: People, rng: np.random.Generator) -> Floats:
 
 
 def expected_match_min(people: People) -> Floats:
-    """The mean of `_match_minutes`."""
+    """The mean of `_match_minutes` when fresh."""
     return people.starts_share * (0.65 * 90 + 0.35 * 71.5) + (1 - people.starts_share) * 0.55 * 20.5
 
 
@@ -152,7 +159,8 @@ def _volumes(
         minutes * np.where(match, load.match_m_per_min, load.training_m_per_min * (0.7 + 0.5 * intensity)) * keeper
     )
     rate = np.where(match, load.match_fast_m_per_min, load.training_fast_m_per_min * fast)
-    fast_m = np.minimum(minutes * rate * people.running * spread, 0.4 * distance)
+    free = 1 - settings.response.holds_back_per_point * state.discomfort
+    fast_m = np.minimum(minutes * rate * people.running * spread * free, 0.4 * distance)
     sprint_m = fast_m * np.clip(load.sprint_share * np.exp(0.2 * noise[1]), 0.05, 0.6)
     return Session(
         code=code,
@@ -162,12 +170,12 @@ def _volumes(
         distance_m=distance,
         fast_m=fast_m,
         sprint_m=sprint_m,
-        top_speed_share=np.where(active, _top_speed_share(match, fast, load, noise[3]), 0.0),
+        top_speed_share=np.where(active, _top_speed_share(match, fast * free, load, noise[3]), 0.0),
     )
 
 
 def _rpe(match: Flags, intensity: Floats, state: State, settings: Settings, noise: Floats) -> Floats:
-    felt = np.where(match, 7.6, 1.6 + 5.6 * intensity) + 0.35 * fatigue_sd(state, settings.response) + 0.7 * noise
+    felt = np.where(match, 7.6, 1.8 + 5.2 * intensity) + 0.35 * fatigue_sd(state, settings.response) + 1.1 * noise
     rating: Floats = np.clip(np.round(felt), 1, 10)
     return rating
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -40,11 +40,15 @@ class Calendar:
     winter_break_days: int
     international_breaks: tuple[str, ...]
     international_break_days: int
+    midweek_day_off_share: float
     deload_every_weeks: int
     deload_share: float
     deload_days: int
     training_min: float
     off_season_session_share: float
+    away_share: float
+    travel_median_h: float
+    travel_log_sd: float
 
 
 @dataclass(frozen=True)
@@ -92,8 +96,6 @@ class Load:
     session_spread: float
     usual_load_au_per_day: float
     usual_fast_m_per_day: float
-    high_speed_threshold_m_s: float
-    sprint_threshold_m_s: float
     near_top_speed_share: float
 
 
@@ -120,6 +122,10 @@ class Response:
     life_event_days: float
     stress_costs_sleep_h: float
     match_costs_sleep_h: float
+    travel_costs_sleep: float
+    travel_fatigue_per_h: float
+    holds_back_per_point: float
+    rested_per_sd: float
     sleep_noise_h: float
     sleep_need_h: float
     debt_days: float
@@ -128,9 +134,11 @@ class Response:
 @dataclass(frozen=True)
 class Effects:
     scale: float
+    interaction_scale: float
     overload_spike: float
     overload_congestion: float
     chronic_low_load: float
+    chronic_high_load: float
     chronic_no_fast_running: float
     chronic_no_eccentric_work: float
     fatigue_per_sd: float
@@ -164,6 +172,7 @@ class Effects:
 @dataclass(frozen=True)
 class Hamstring:
     per_1000_h: float
+    by_exposure: bool
     match_ratio: float
     duration_median_d: float
     duration_log_sd: float
@@ -180,8 +189,40 @@ class OtherInjury:
     body_area: str
     tissue: str
     muscle_group: str
+    ligament: str
     contact: str
     mode_of_onset: str
+
+
+@dataclass(frozen=True)
+class Answer:
+    """How a form's score comes about: the own level, a slow drift, what is felt, and chance; points of ten.
+
+    `weary` to `fuelling` are points per unit of the latent state, `slept_h` against the own usual night.
+    """
+
+    name: str
+    mean: float
+    between_sd: float
+    drift_sd: float
+    noise_sd: float
+    weary: float = 0.0
+    soreness: float = 0.0
+    stress: float = 0.0
+    slept_h: float = 0.0
+    sleep_debt_h: float = 0.0
+    fuelling: float = 0.0
+    discomfort: float = 0.0
+
+
+@dataclass(frozen=True)
+class Device:
+    """A satellite tracker: where it starts to count, and what it reads against the truth."""
+
+    name: str
+    high_speed_threshold_m_s: float
+    sprint_threshold_m_s: float
+    reads_share: float
 
 
 @dataclass(frozen=True)
@@ -189,11 +230,16 @@ class Recording:
     local_utc_offset_h: int
     absence_share: float
     device_failure_share: float
+    device_changes_per_year: float
     correction_share: float
     late_upload_share: float
     late_upload_max_days: int
     form_share_first: float
     form_share_last: float
+    answers_drift_days: float
+    form_gaps_per_year: float
+    form_gap_days: float
+    form_day_off_share: float
     form_late_share: float
     wearable_share: float
     wearable_night_share: float
@@ -216,7 +262,28 @@ class Settings:
     persistence: tuple[tuple[str, float], ...]
     hamstring: Hamstring
     other_injuries: tuple[OtherInjury, ...]
+    answers: tuple[Answer, ...]
+    devices: tuple[Device, ...]
     recording: Recording
+
+
+def planted(settings: Settings, *, effects: bool, interactions: bool, exposure: bool) -> Settings:
+    """`settings` with parts of the truth switched off; what is recorded keeps its form.
+
+    Without effects no factor, interaction or frailty moves the hazard: it depends on exposure only. Without
+    exposure too it is the same on every day at risk, so that nothing whatever foretells a strain.
+    """
+    how, who, hamstring = settings.effects, settings.population, settings.hamstring
+    return replace(
+        settings,
+        effects=replace(
+            how,
+            scale=how.scale if effects else 0.0,
+            interaction_scale=how.interaction_scale if effects and interactions else 0.0,
+        ),
+        population=replace(who, frailty_sd=who.frailty_sd if effects else 0.0),
+        hamstring=replace(hamstring, by_exposure=hamstring.by_exposure and exposure),
+    )
 
 
 def load_settings(folder: Path | None = None) -> Settings:
@@ -235,6 +302,8 @@ def load_settings(folder: Path | None = None) -> Settings:
         other_injuries=tuple(
             _section(OtherInjury, each, "other_injuries") for each in _part(content, "other_injuries")
         ),
+        answers=tuple(_section(Answer, each, "answers") for each in _part(content, "answers")),
+        devices=tuple(_section(Device, each, "devices") for each in _part(content, "devices")),
         recording=_section(Recording, _part(content, "recording"), "recording"),
     )
 
@@ -249,7 +318,8 @@ def _section(kind: type[Section], content: dict[str, Any], name: str) -> Section
     known = [field.name for field in fields(kind)]  # type: ignore[arg-type]  # every caller passes a dataclass
     where = f"{FILE}, [{name}]"
     reject_unknown(content, set(known), where)
-    missing = [key for key in known if key not in content]
+    needed = {field.name for field in fields(kind) if field.default is MISSING}  # type: ignore[arg-type]
+    missing = [key for key in known if key in needed and key not in content]
     if missing:
         raise ConfigError(f"{where}: missing {', '.join(missing)}. Copy it from the shipped file.")
     return kind(**{key: tuple(value) if isinstance(value, list) else value for key, value in content.items()})

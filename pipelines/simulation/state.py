@@ -29,6 +29,7 @@ class State:
     eccentric_sets_per_week: Floats
     gluteal_sets_per_week: Floats
     match_day: Ints
+    travel_h: Floats
     fatigue: Floats
     muscle_damage: Floats
     soreness: Floats
@@ -84,6 +85,7 @@ def first_state(people: People, settings: Settings) -> State:
         eccentric_sets_per_week=2 * people.prevention_share,
         gluteal_sets_per_week=2 * people.prevention_share,
         match_day=never,
+        travel_h=zeros,
         fatigue=zeros + 0.5 * settings.response.fatigue_mean,
         muscle_damage=zeros,
         soreness=zeros,
@@ -127,6 +129,7 @@ def sleep(state: State, people: People, day: int, response: Response, rng: np.ra
     slept = people.sleep_h + response.sleep_noise_h * rng.standard_normal(len(people))
     slept -= response.stress_costs_sleep_h * state.stress
     slept -= np.where(state.match_day == day - 1, response.match_costs_sleep_h, 0.0)
+    slept -= response.travel_costs_sleep * state.travel_h
     slept = np.clip(slept, 3.0, 11.5)
     debt = _towards(state.sleep_debt_h, response.sleep_need_h - slept, response.debt_days)
     return replace(state, sleep_h=slept, sleep_debt_h=debt)
@@ -142,14 +145,14 @@ def is_injured(state: State, day: int) -> Flags:
 
 
 def next_state(
-    state: State, people: People, day: int, done: Session, doses: dict[str, Floats], settings: Settings,
-    rng: np.random.Generator,
+    state: State, people: People, day: int, done: Session, doses: dict[str, Floats], travel_h: Floats,
+    settings: Settings, rng: np.random.Generator,
 ) -> State:  # fmt: skip
-    """The state after the day, before sleep: what the session and preventive work leave behind."""
-    worked = replace(state, **_loads(state, day, done, doses, settings))
+    """The state after the day, before sleep: what session, journey and preventive work leave behind."""
+    worked = replace(state, travel_h=travel_h, **_loads(state, day, done, doses, settings))
     return replace(
         worked,
-        **_fatigue(state, people, done, doses, settings, rng),
+        **_fatigue(worked, people, done, doses, settings, rng),
         **_capacity(worked, people, day, doses, settings.response, rng),
         **_mind(state, people, day, doses, settings.response, rng),
     )
@@ -194,7 +197,9 @@ def _fatigue(
     size = how.discomfort_size * (0.5 + rng.standard_exponential(len(people)))
     fading = state.discomfort * np.exp(-1 / how.discomfort_days)
     return {
-        "fatigue": state.fatigue * recovered + done.load_au / settings.load.usual_load_au_per_day,
+        "fatigue": state.fatigue * recovered
+        + done.load_au / settings.load.usual_load_au_per_day
+        + how.travel_fatigue_per_h * state.travel_h,
         "muscle_damage": state.muscle_damage * np.exp(-1.0) + damage,
         "soreness": state.soreness * np.exp(-1 / how.soreness_days) + 0.3 * damage + 0.35 * state.muscle_damage,
         "discomfort": np.minimum(fading + np.where(starts, size, 0.0), 9.0),
