@@ -12,7 +12,7 @@ import pytest
 
 from features.build import build_features
 from features.specs import WindowSpec
-from features.windows import AGGREGATES
+from features.windows import AGGREGATES, PARALLEL_FROM
 from tests import oracle
 from tests.worlds import STEADY_LOAD, instant, moments, random_world, rough_moments, rough_world, table_of
 
@@ -168,6 +168,15 @@ def test_all_moments_at_once_equal_one_moment_at_a_time_bit_for_bit() -> None:
     for row in range(len(index)):
         alone = build_features(index.iloc[[row]], tables, variants()).values
         pd.testing.assert_frame_equal(together.iloc[[row]], alone, check_exact=True)
+
+
+def test_many_moments_shared_out_among_threads_equal_a_few_bit_for_bit() -> None:
+    tables = random_world(11)
+    index = moments(tables, 12).sort_values(["athlete_id", "date"], ignore_index=True)
+    few = build_features(index, tables, variants()).values
+    times = PARALLEL_FROM // len(index) + 1
+    many = build_features(pd.concat([index] * times, ignore_index=True), tables, variants()).values
+    pd.testing.assert_frame_equal(many, pd.concat([few] * times, ignore_index=True), check_exact=True)
 
 
 def test_rows_known_after_the_moment_change_nothing() -> None:
