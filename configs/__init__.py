@@ -26,9 +26,12 @@ def load(name: str, folder: Path | None = None) -> dict[str, Any]:
     if not path.is_file():
         raise ConfigError(f"{name}: not among the shipped configs ({', '.join(names())}).")
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))  # Notepad marks the beginning of a file
+    except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path}: not valid TOML: {error}") from error
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise ConfigError(f"{path}: line {line} is not UTF-8 text. Save the file as UTF-8.") from error
 
 
 def _reject_strangers(folder: Path) -> None:

@@ -23,10 +23,19 @@ PLAIN_WIDTH = 170
 """Columns of text where standard output is no terminal: wide enough that no table is folded."""
 
 
+class _Output(Console):
+    def on_broken_pipe(self) -> None:
+        """A reader that has seen enough, such as `head`, is no fault of the command."""
+        try:
+            super().on_broken_pipe()
+        except SystemExit as end:
+            raise SystemExit(0) from end
+
+
 def out() -> Console:
     """Standard output. Without a terminal: no colours, and a width that does not depend on the caller's."""
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=PLAIN_WIDTH)
+    console = _Output(highlight=False)
+    return console if console.is_terminal else _Output(highlight=False, width=PLAIN_WIDTH)
 
 
 def err() -> Console:

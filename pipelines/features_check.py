@@ -62,7 +62,7 @@ def check(path: Path, store: Store | None) -> Checked:
         problems = tuple(_shortened(line) for line in str(error).splitlines())
         hints = tuple(_misplaced(folder))
         return Checked(path, problems, hints, f"{path}: {len(problems)} problem{'s' if len(problems) > 1 else ''}.")
-    warnings = [*_same_content(catalogue.specs), *_same_label(catalogue.specs)]
+    warnings = [*_nothing(catalogue.specs), *_same_content(catalogue.specs), *_same_label(catalogue.specs)]
     if store is not None:
         warnings += _without_use(store, catalogue, folder)
     return Checked(path, (), tuple(warnings), _summary(path, catalogue.specs, len(warnings)))
@@ -108,6 +108,11 @@ def _misplaced(folder: Path) -> Iterable[str]:
 
 
 # --- warnings about the file ----------------------------------------------------------------------
+
+
+def _nothing(specs: Sequence[FeatureSpec]) -> Iterable[str]:
+    if not any(spec.in_model for spec in specs):
+        yield "holds no feature that a model may use. It replaces the shipped file as a whole: begin with a copy of it."
 
 
 def _same_content(specs: Sequence[FeatureSpec]) -> Iterable[str]:

@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from configs.errors import NotReady, WrongArgument
 from features.build import build_features
@@ -35,6 +35,9 @@ MORNINGS_SHOWN = 28
 
 MOST_CLOSE = 5
 """So many known names are offered instead of an unknown one."""
+
+MIN_REST = 36
+"""Columns for what stands beside a feature's name, however narrow the terminal."""
 
 WHOLE_WIDTH = 1000
 """Columns where standard output is no terminal: one line per feature, whatever it holds."""
@@ -88,8 +91,10 @@ def one_of(found: str, known: Sequence[str], kind: str, advice: str) -> str:
 
 
 def close_to(found: str, known: Sequence[str]) -> str:
-    holding = [name for name in known if found and found.lower() in name.lower()]
-    alike = holding[:MOST_CLOSE] or difflib.get_close_matches(found, known, n=MOST_CLOSE)
+    by_lower = {name.lower(): name for name in known}
+    holding = [name for lower, name in by_lower.items() if found and found.lower() in lower]
+    near = difflib.get_close_matches(found.lower(), list(by_lower), n=MOST_CLOSE)
+    alike = holding[:MOST_CLOSE] or [by_lower[lower] for lower in near]
     return f" Close: {', '.join(alike)}." if alike else ""
 
 
@@ -146,18 +151,20 @@ def show_list(rows: Sequence[Row], factors: Mapping[str, Factor], form: Format) 
 
 
 def _show_factor(factor: Factor, rows: Sequence[Row]) -> None:
-    """Name over label and evidence over reference, so that a hundred columns hold it."""
-    table = Table("feature", "unit", "days", "direction", "evidence", "use", title=f"{factor.label} ({factor.key})")
-    table.title_justify, table.box, table.columns[0].ratio = "left", None, 3
-    table.columns[4].ratio, table.expand = 2, True
+    """Lines under each other in four columns, so that eighty columns hold them."""
+    widest = max(len(row["name"]) for row in rows)
+    rest = max(out().width - widest - 6, MIN_REST)
+    widths = (widest, rest * 3 // 10, rest * 4 // 10, rest * 3 // 10)
+    headings = ("feature", "unit, days", "direction, evidence, use", "reference")
+    columns = (Column(heading, width=width, overflow="fold") for heading, width in zip(headings, widths, strict=True))
+    table = Table(*columns, title=f"{factor.label} ({factor.key})", title_justify="left", box=None, pad_edge=False)
     for row in rows:
-        cells = (
-            f"[bold]{escape(row['name'])}[/bold]\n{escape(row['label'])}",
-            *(escape(row[column]) for column in ("unit", "window", "direction")),
-            escape(row["evidence"] + ("" if row["reference"] == row["evidence"] else f"\n{row['reference']}")),
-            row["use"],
+        table.add_row(
+            f"[bold]{escape(row['name'])}[/bold]\n{escape(row['label'])}\n",
+            escape(f"{row['unit']}\n{row['window']}"),
+            escape(f"{row['direction']}\n{row['evidence']}\n{row['use']}"),
+            escape(row["reference"]),
         )
-        table.add_row(*cells)
     print_table(table)
 
 

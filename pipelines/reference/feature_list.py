@@ -34,7 +34,41 @@ the opposite; the head of `configs/features.toml` says when. **Use.** "Model": t
 only": a derived feature is made of it. "Not in the model": computed and kept for comparison.
 
 **Evidence.** {_GRADES}; "assumption": our judgement.
-Grades are about hamstring injury in published research, not about your athletes."""
+Grades are about hamstring injury in published research, not about your athletes.
+
+`strainwatch features list` prints this catalogue, `strainwatch features show NAME` one feature with its values
+in a store ([command-line.md](command-line.md))."""
+
+
+_ADDING = """\
+A table in a TOML file, and nothing else. Your file replaces the shipped one as a whole, so begin with a copy:
+
+    mkdir -p my-configs
+    cp "$(python -c 'import configs; print(configs.SHIPPED)')/features.toml" my-configs/
+    cat >> my-configs/features.toml <<'END'
+
+    [my_hard_sessions_10d]
+    label = "sessions rated 8 or harder, last 10 days"
+    factor = "overload"
+    table = "sessions"
+    column = "rpe"
+    aggregate = "count"
+    at_least = 8
+    window_days = 10
+    empty = 0.0
+    unit = "count"
+    direction = "+"
+    evidence = "D"
+    reference = "assumption"
+    END
+    strainwatch features check my-configs --store demo/store
+    strainwatch features list --configs my-configs --factor overload
+    strainwatch features show my_hard_sessions_10d --configs my-configs --store demo/store
+    strainwatch train --configs my-configs --store demo/store --challenger
+
+`check` names every problem with what would be right, and warns of features that never have a value in the store.
+`show` says what the feature is and what it was; with `--athlete ID` morning by morning, each from what was known
+then. The head of `features.toml` explains the keys ([configs.md](configs.md))."""
 
 
 def features_page() -> str:
@@ -50,6 +84,8 @@ def features_page() -> str:
     return page(
         "Features",
         _FEATURES_INTRO,
+        "## Adding a feature",
+        _ADDING,
         "## Counts",
         counts,
         grid(("factor", "features", "in the model", "direction held"), rows),
