@@ -72,7 +72,7 @@ class Squad:
 def make_squad(folder: Path) -> Squad:
     """Ten athletes over one season with corrections and late rows in every table, and a champion."""
     store = open_store(folder / "store")
-    world = simulate(10, 1, 27, folder=injured_often(folder / "simulation"))
+    world = simulate(10, 1, 8, folder=injured_often(folder / "simulation"))
     for export in write_exports(world, folder / "exports"):
         ingest(store, export.source, export.path, now=NOW)
     result = ingest(store, "csv", write_afterthoughts(read_tables(store), folder / "afterthoughts"), now=NOW)

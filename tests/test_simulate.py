@@ -522,10 +522,11 @@ def test_another_process_with_another_hash_seed_writes_the_same_bytes(tmp_path: 
 
 
 @pytest.mark.slow
-def test_a_thousand_athletes_over_three_seasons_take_less_than_a_minute() -> None:
-    started = time.perf_counter()
+def test_a_thousand_athletes_over_three_seasons_take_less_than_a_minute(tmp_path: Path) -> None:
+    started = time.process_time()  # of the processor: what else the machine does must not matter
     world = simulate(athletes=1000, seasons=3, seed=1)
-    assert time.perf_counter() - started < 60
+    write_exports(world, tmp_path)
+    assert time.process_time() - started < 60
     assert len(world.truth) > 900_000
 
 

@@ -68,7 +68,7 @@ def horizon_shares(truth: pd.DataFrame, days: int, settings: Settings) -> pd.Dat
     half_lives = dict(settings.persistence)
     names = [*FACTOR_TERMS, *INTERACTING]
     usual = truth.groupby("athlete_id")[names].ewm(alpha=1 - np.exp(-1 / USUAL_DAYS), adjust=False).mean()
-    terms, running = truth[names].to_numpy(), usual.to_numpy()
+    terms, running = truth[names].to_numpy(), usual.droplevel("athlete_id").loc[truth.index].to_numpy()
     kept = np.array([_kept(half_lives[name], days) for name in names])
     expected = dict(zip(names, (running + (terms - running) * kept).T, strict=True))
     at_risk = truth["at_risk"].to_numpy()
