@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from features.build import build_features
+from features import native
+from features.build import CHUNK, build_features, build_values
 from features.specs import WindowSpec
-from features.windows import AGGREGATES, PARALLEL_FROM
+from features.windows import AGGREGATES
 from tests import oracle
 from tests.worlds import STEADY_LOAD, instant, moments, random_world, rough_moments, rough_world, table_of
 
@@ -174,9 +175,19 @@ def test_many_moments_shared_out_among_threads_equal_a_few_bit_for_bit() -> None
     tables = random_world(11)
     index = moments(tables, 12).sort_values(["athlete_id", "date"], ignore_index=True)
     few = build_features(index, tables, variants()).values
-    times = PARALLEL_FROM // len(index) + 1
+    times = 25_000 // len(index)
     many = build_features(pd.concat([index] * times, ignore_index=True), tables, variants()).values
     pd.testing.assert_frame_equal(many, pd.concat([few] * times, ignore_index=True), check_exact=True)
+
+
+def test_every_build_of_the_kernel_gives_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+    tables = random_world(13)
+    index = moments(tables, 14)
+    plain = build_values(index, tables, variants())
+    for level in range(native.library().vector_level() + 1):
+        built = native.load(level)
+        monkeypatch.setattr(native, "library", lambda built=built: built)
+        pd.testing.assert_frame_equal(build_values(index, tables, variants()), plain, check_exact=True)
 
 
 def test_rows_known_after_the_moment_change_nothing() -> None:
