@@ -16,28 +16,28 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 ROOT = Path(__file__).parent
 SOURCES = ("features/windows.c",)
-FLAGS = ("-std=c11", "-O3", "-Wall", "-Wextra", "-Werror", "-Wno-psabi", "-fvisibility=hidden")
+FLAGS = ("-std=c11", "-O3", "-Wall", "-Wextra", "-Werror", "-Wno-psabi", "-fvisibility=hidden", "-shared")
 SAME_BITS = "-ffp-contract=off"
 """No fused multiply-add: every machine gets the same bits."""
+VECTORS = {"": (), "_avx2": ("-mavx2",), "_avx512": ("-mavx512f", "-mavx512dq", "-mprefer-vector-width=512")}
+"""Builds for x86 by what a processor offers; the library is chosen when it is loaded (features/native.py)."""
 SUFFIX = {"win32": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so")
 GLIBC = "2.17"
 """The oldest C library that the Linux build runs on."""
 
 
-def library_of(source: str, root: Path) -> Path:
-    path = root / source
-    return path.with_name(f"_{path.stem}{SUFFIX}")
-
-
 def compile_all(root: Path = ROOT) -> list[Path]:
     """Build every library below `root` and return their paths."""
-    return [_compile(root / source, library_of(source, root)) for source in SOURCES]
+    wide = platform.machine().lower() in ("x86_64", "amd64")
+    levels = VECTORS if wide else {"": ()}
+    return [_compile(root / source, level, flags) for source in SOURCES for level, flags in levels.items()]
 
 
-def _compile(source: Path, library: Path) -> Path:
+def _compile(source: Path, level: str, vectors: tuple[str, ...]) -> Path:
+    library = source.with_name(f"_{source.stem}{level}{SUFFIX}")
     position = [] if sys.platform == "win32" else ["-fPIC"]
-    command = [sys.executable, "-m", "ziglang", "cc", *_target(), *FLAGS, SAME_BITS, *position, "-shared"]
-    subprocess.run([*command, "-o", str(library), str(source)], check=True)
+    flags = [*_target(), *FLAGS, SAME_BITS, *vectors, *position]
+    subprocess.run([sys.executable, "-m", "ziglang", "cc", *flags, "-o", str(library), str(source)], check=True)
     return library
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +22,7 @@ from features.windows import (
     NEVER,
     REASONS,
     Bools,
+    Clocks,
     Coverage,
     Floats,
     History,
@@ -28,10 +30,9 @@ from features.windows import (
     Moments,
     Panel,
     Task,
-    codes,
-    instants,
+    WindowFeatures,
+    days,
     visible,
-    window_features,
 )
 
 Objects = npt.NDArray[np.object_]
@@ -62,8 +63,8 @@ WHY = {
 }
 """Reasons of features/windows.py that read the same for every feature."""
 NOT_COMPUTABLE = "cannot be computed from these values"
-CHUNK = 1 << 14
-"""Moments for which derived features are worked out at once: their inputs stay in the cache."""
+CHUNK = 1 << 12
+"""Moments for which all features are worked out at once: what one needs of another is still in the cache."""
 
 
 @dataclass(frozen=True)
@@ -115,10 +116,30 @@ def _build(
     athletes = pd.Index(index["athlete_id"].unique()).sort_values()
     arrays, moments = _Arrays(tables, athletes), Moments.of(index, athletes)
     values = np.empty((len(specs), len(index)))
-    for panel in _panels(specs, arrays):
-        window_features(panel, moments, values, *why)
-    _derive(values, specs)
+    panels = [WindowFeatures(panel, moments, values, *why) for panel in _panels(specs, arrays)]
+    derived = _derived(specs)
+
+    def chunk(first: int) -> None:
+        last = min(first + CHUNK, len(index))
+        for panel in panels:
+            panel.write(first, last)
+        part = values[:, first:last]
+        for target, compute, inputs in derived:
+            part[target] = compute(*(part[number] for number in inputs))
+
+    _side_by_side(chunk, range(0, len(index), CHUNK))
     return arrays, moments, values
+
+
+def _side_by_side(task: Callable[[int], None], parts: range) -> None:
+    """One thread per processor; both NumPy and the kernel let others run meanwhile."""
+    threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if len(parts) < 2 or threads < 2:
+        for part in parts:
+            task(part)
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(task, parts))
 
 
 def _frame(part: npt.NDArray[Any], index: pd.DataFrame, specs: Sequence[FeatureSpec]) -> pd.DataFrame:
@@ -133,64 +154,64 @@ class _Arrays:
         self.athletes = athletes
         self._made: dict[Any, Any] = {}
 
-    def _once(self, *key: Any, make: Any) -> Any:
+    def _once(self, make: Callable[..., _Made], *asked: Any) -> _Made:
+        key = (make.__name__, *asked)
         if key not in self._made:
-            self._made[key] = make()
-        return self._made[key]
+            self._made[key] = make(*asked)
+        found: _Made = self._made[key]
+        return found
 
     def history(self, table: str, dated_by: str, where: _Where = ()) -> History:
-        def make() -> History:
-            if where:
-                return self.history(table, dated_by).keep(self._matches(table, where))
-            return History.of(self.frames[table].assign(date=_dates(self.frames[table], dated_by)), self.athletes)
+        return self._once(self._filtered if where else self._history, table, dated_by, where)
 
-        made: History = self._once("history", table, dated_by, where, make=make)
-        return made
+    def _history(self, table: str, dated_by: str, _: _Where) -> History:
+        clocks = self._once(self._clocks, table)
+        return History.by_day(clocks, days(_dates(self.frames[table], dated_by)), len(self.athletes))
 
-    def _matches(self, table: str, where: _Where) -> Bools:
+    def _clocks(self, table: str) -> Clocks:
+        return Clocks.of(self.frames[table], self.athletes)
+
+    def _filtered(self, table: str, dated_by: str, where: _Where) -> History:
         met = np.ones(len(self.frames[table]), dtype=bool)
         for column, values in where:
-            found, distinct = self._once(table, column, make=lambda c=column: self._distinct(table, c))
-            met &= np.r_[np.isin(np.asarray(distinct, dtype=object), values), False][found]
-        return met
+            found, distinct = self._once(self._distinct, table, column)
+            met &= np.array([*(item in values for item in distinct), False])[found]
+        return self.history(table, dated_by).keep(met)
 
-    def _distinct(self, table: str, column: str) -> tuple[Ints, pd.Index]:
+    def _distinct(self, table: str, column: str) -> tuple[Ints, list[Any]]:
         content: pd.Series = self.frames[table][column]
         found, distinct = pd.factorize(content)
-        return found, distinct
+        return found, list(distinct)
 
     def coverage(self, table: str) -> Coverage | None:
-        if table not in COVERED_BY:
-            return None
+        return self._once(self._coverage, COVERED_BY[table]) if table in COVERED_BY else None
+
+    def _coverage(self, recorders: tuple[str, ...]) -> Coverage:
         rows = self.frames["coverage"]
-        recorders = COVERED_BY[table]
-        made: Coverage = self._once(
-            "coverage", recorders, make=lambda: Coverage.of(rows[rows["table"].isin(recorders)], self.athletes)
-        )
-        return made
+        return Coverage.of(rows[rows["table"].isin(recorders)], self.athletes)
 
     def column(self, table: str, column: str) -> Floats:
         """The column as numbers; of a column that holds none, 1 where it holds something."""
+        return self._once(self._column, table, column)
+
+    def _column(self, table: str, column: str) -> Floats:
         found = self.frames[table][column]
         if pd.api.types.is_numeric_dtype(found) or pd.api.types.is_bool_dtype(found):
             return found.to_numpy(dtype=np.float64, na_value=np.nan)
         return np.where(found.isna(), np.nan, 1.0)
 
-    def recorded(self, table: str, column: str) -> Ints:
+    def recorded(self, table: str, dated_by: str, column: str) -> Ints:
         """Per athlete, the instant from which a value of this column has been known."""
+        return self._once(self._recorded, table, dated_by, column)
 
-        def make() -> Ints:
-            held = self.frames[table][self.frames[table][column].notna()]
-            first = np.full(len(self.athletes) + 1, FOREVER)
-            np.minimum.at(first, codes(held["athlete_id"], self.athletes), instants(held["known_at"]))
-            return first[:-1]
-
+    def _recorded(self, table: str, dated_by: str, column: str) -> Ints:
         if table in WHOLE_ROWS:
             return np.full(len(self.athletes), NEVER)
-        made: Ints = self._once("recorded", table, column, make=make)
-        return made
+        history = self.history(table, dated_by)
+        return history.first_known(~np.isnan(self.column(table, column)[history.rows]))
 
 
+_Made = TypeVar("_Made")
 _Where = tuple[tuple[str, tuple[str, ...]], ...]
 _PanelKey = tuple[str, str, _Where]
 _Columns = Mapping[str, list[tuple[int, WindowSpec]]]
@@ -228,7 +249,7 @@ def _panel(key: _PanelKey, columns: _Columns, arrays: _Arrays) -> Panel:
     for lane, column in enumerate(columns):
         values[:, lane] = arrays.column(table, column)[history.rows]
         if any(spec.empty is not None for _, spec in columns[column]):
-            recorded[:, lane] = arrays.recorded(table, column)
+            recorded[:, lane] = arrays.recorded(table, dated_by, column)
     return Panel(
         history=history,
         coverage=arrays.coverage(table),
@@ -288,26 +309,14 @@ def _dates(table: pd.DataFrame, dated_by: str) -> pd.Series:
     return pd.Series(pd.Timestamp(0), index=table.index)
 
 
-def _derive(values: Floats, specs: Sequence[FeatureSpec]) -> None:
-    """Fill in the derived features, whose inputs stand above them."""
+def _derived(specs: Sequence[FeatureSpec]) -> list[tuple[int, Callable[..., Floats], list[int]]]:
+    """Of each derived feature its row, its arithmetic and the rows of its inputs, which stand above it."""
     place = {spec.name: number for number, spec in enumerate(specs)}
-    derived = [
+    return [
         (place[spec.name], DERIVATIONS[spec.derive].compute, [place[name] for name in spec.inputs])
         for spec in specs
         if isinstance(spec, DerivedSpec)
     ]
-
-    def chunk(start: int) -> None:
-        part = values[:, start : start + CHUNK]
-        for target, compute, inputs in derived:
-            part[target] = compute(*part[inputs])
-
-    starts = range(0, values.shape[1], CHUNK)
-    if len(starts) == 1:
-        chunk(0)
-        return
-    with ThreadPoolExecutor() as pool:
-        list(pool.map(chunk, starts))
 
 
 def _lacking(missing: Bools, inputs: Floats, why: Objects) -> Objects:

@@ -31,8 +31,9 @@ class Derivation:
 
 def _divide(numerator: Values, denominator: Values) -> Values:
     """NaN where the denominator is 0: an infinite ratio says nothing about an athlete."""
-    result = np.full(numerator.shape, np.nan)
-    np.divide(numerator, denominator, out=result, where=denominator != 0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        result = numerator / denominator
+    result[denominator == 0] = np.nan
     return result
 
 

@@ -9,7 +9,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from configs.errors import SystemRefused
@@ -17,7 +16,10 @@ from configs.errors import SystemRefused
 LANES = 8
 """Columns that the kernel works on at once."""
 SUFFIX = {"win32": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so")
-LIBRARY = Path(__file__).with_name(f"_windows{SUFFIX}")
+LEVELS = ("_windows", "_windows_avx2", "_windows_avx512")
+"""Builds of the same source, by the vectors that they use; all give the same bits (hatch_build.py)."""
+
+BUILD = "Install the project again (`pip install .`), or in a checkout run `python hatch_build.py`."
 
 
 class History(ctypes.Structure):
@@ -33,13 +35,15 @@ class Coverage(ctypes.Structure):
 
 class Task(ctypes.Structure):
     _fields_ = [
-        *((name, c_int64) for name in ("aggregate", "adds_up", "lag_days", "window_days")),
+        *((name, c_int64) for name in ("aggregate", "adds_up", "counts", "lag_days", "window_days")),
         ("at_least", c_double),
         ("weight", c_void_p),
         ("weights", c_int64),
         ("memory", c_int64),
         ("feature", c_int64 * LANES),
-        *((name, c_double * LANES) for name in ("empty", "least_covered_days", "least_held_share")),
+        ("empty", c_double * LANES),
+        ("most_covered_days", c_double),
+        *((name, c_double * LANES) for name in ("least_covered_days", "least_held_share")),
     ]
 
 
@@ -68,13 +72,18 @@ class Results(ctypes.Structure):
 
 @cache
 def library() -> Any:
-    """The loaded library with its three functions declared."""
-    if not LIBRARY.exists():
-        raise SystemRefused(
-            f"{LIBRARY} is missing: the compiled part of Strainwatch was not built. Install the project again "
-            "(`pip install .`), or in a checkout run `python hatch_build.py`."
-        )
-    loaded = ctypes.CDLL(str(LIBRARY))
+    """The build of the kernel that suits this processor, with its functions declared."""
+    return load(load(0).vector_level())
+
+
+def load(level: int) -> Any:
+    """The build of LEVELS at this place. Raises SystemRefused where it is missing."""
+    path = Path(__file__).with_name(f"{LEVELS[level]}{SUFFIX}")
+    if not path.exists():
+        raise SystemRefused(f"{path} is missing: the compiled part of Strainwatch was not built. {BUILD}")
+    loaded = ctypes.CDLL(str(path))
+    if loaded.layout() != ctypes.sizeof(Panel) * 10000 + ctypes.sizeof(Task):
+        raise SystemRefused(f"{path} was built from another version of Strainwatch. {BUILD}")
     loaded.window_features.argtypes = [POINTER(Panel), POINTER(Moments), c_int64, c_int64, POINTER(Results)]
     loaded.window_features.restype = c_int
     loaded.visible_pairs.argtypes = [POINTER(History), POINTER(Moments), c_int64, c_int64, c_void_p, c_void_p]
@@ -94,7 +103,3 @@ def address(array: npt.NDArray[Any]) -> int:
 def check(failed: int) -> None:
     if failed:
         raise MemoryError("no memory left to build features")
-
-
-def integers(array: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
-    return np.ascontiguousarray(array, dtype=np.int64)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from configs import load, reject_unknown
+from configs import load
 from configs.errors import ConfigError
 from features.derived import DERIVATIONS
 from features.factors import load_factors
@@ -80,11 +80,12 @@ def load_specs(folder: Path | None = None) -> tuple[FeatureSpec, ...]:
     problems: list[str] = []
     specs: dict[str, FeatureSpec] = {}
     for name, entry in content.items():
-        try:
+        where = f"features.toml, [{name}]"
+        shape = list(_wrong_shape(entry))
+        if not shape:
             specs[name] = _spec(name, entry)
-            _check(specs[name], specs, set(factors))
-        except ConfigError as error:
-            problems.append(str(error))
+        found = shape or _wrong_content(specs[name], specs, set(factors))
+        problems += dict.fromkeys(f"{where}: {problem}" for problem in found)
     if problems:
         raise ConfigError("\n".join(problems))
     return tuple(specs.values())
@@ -137,26 +138,31 @@ _OTHER_THAN_TEXT: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
 }
 
 
-def _check_types(entry: Mapping[str, Any], where: str) -> None:
-    for key, value in entry.items():
+def _kind(entry: Mapping[str, Any]) -> type[DerivedSpec] | type[WindowSpec]:
+    return DerivedSpec if "derive" in entry else WindowSpec
+
+
+def _wrong_shape(entry: Any) -> Iterator[str]:
+    """Why the entries of a table make no spec: unknown or missing ones, values of a wrong type."""
+    if not isinstance(entry, Mapping):
+        yield f"found {entry!r} where a table of entries is expected."
+        return
+    declared = [item for item in fields(_kind(entry)) if item.name != "name"]
+    known = {item.name for item in declared}
+    needed = {item.name for item in declared if item.default is MISSING and item.default_factory is MISSING}
+    if unknown := sorted(set(entry) - known):
+        yield f"unknown {', '.join(unknown)}. Known: {', '.join(sorted(known))}."
+    if missing := sorted(needed - set(entry)):
+        yield f"missing {', '.join(missing)}."
+    for key in (key for key in entry if key in known):
         wanted, fits = _OTHER_THAN_TEXT.get(key, ("text", lambda value: isinstance(value, str)))
-        if not fits(value):
-            raise ConfigError(f"{where}: {key} = {value!r}. Give {wanted}.")
+        if not fits(entry[key]):
+            yield f"{key} = {entry[key]!r}. Give {wanted}."
 
 
 def _spec(name: str, entry: Mapping[str, Any]) -> FeatureSpec:
-    if not isinstance(entry, Mapping):
-        raise ConfigError(f"features.toml, [{name}]: found {entry!r} where a table of entries is expected.")
-    kind = DerivedSpec if "derive" in entry else WindowSpec
-    known = {item.name for item in fields(kind)} - {"name"}
-    reject_unknown(dict(entry), known, f"features.toml, [{name}]")
-    needed = {f.name for f in fields(kind) if f.default is MISSING and f.default_factory is MISSING} - {"name"}
-    missing = sorted(needed - set(entry))
-    if missing:
-        raise ConfigError(f"features.toml, [{name}]: missing {', '.join(missing)}.")
-    _check_types(entry, f"features.toml, [{name}]")
     content = dict(entry)
-    if kind is DerivedSpec:
+    if _kind(entry) is DerivedSpec:
         return DerivedSpec(name=name, **{**content, "inputs": tuple(content["inputs"])})
     where = {
         column: (values,) if isinstance(values, str) else tuple(values)
@@ -165,47 +171,53 @@ def _spec(name: str, entry: Mapping[str, Any]) -> FeatureSpec:
     return WindowSpec(name=name, where=where, **content)
 
 
-def _check(spec: FeatureSpec, earlier: Mapping[str, FeatureSpec], factors: set[str]) -> None:
-    where = f"features.toml, [{spec.name}]"
-    _one_of(spec.factor, factors, f"{where}: factor")
-    _one_of(spec.direction, set(DIRECTIONS), f"{where}: direction")
-    _one_of(spec.evidence, {*EVIDENCE, "assumption"}, f"{where}: evidence")
+def _wrong_content(spec: FeatureSpec, earlier: Mapping[str, FeatureSpec], factors: set[str]) -> Iterator[str]:
+    """Every value of a spec that names nothing known or cannot be meant."""
+    yield from _not_one_of(spec.factor, factors, "factor")
+    yield from _not_one_of(spec.direction, set(DIRECTIONS), "direction")
+    yield from _not_one_of(spec.evidence, {*EVIDENCE, "assumption"}, "evidence")
     if isinstance(spec, WindowSpec):
-        _check_window(spec, where)
+        yield from _wrong_window(spec)
     if isinstance(spec, DerivedSpec):
-        _check_derived(spec, earlier, where)
+        yield from _wrong_derivation(spec, earlier)
 
 
-def _check_derived(spec: DerivedSpec, earlier: Mapping[str, FeatureSpec], where: str) -> None:
-    _one_of(spec.derive, set(DERIVATIONS), f"{where}: derive")
+def _wrong_derivation(spec: DerivedSpec, earlier: Mapping[str, FeatureSpec]) -> Iterator[str]:
+    yield from _not_one_of(spec.derive, set(DERIVATIONS), "derive")
+    above = set(earlier) - {spec.name}
     for name in spec.inputs:
-        _one_of(name, set(earlier) - {spec.name}, f"{where}: inputs (must stand above)")
+        yield from _not_one_of(name, above, "inputs (must stand above)")
+    if spec.derive not in DERIVATIONS:
+        return
     derivation = DERIVATIONS[spec.derive]
     if len(spec.inputs) != derivation.inputs:
-        raise ConfigError(f"{where}: {spec.derive} takes {derivation.inputs} inputs, found {len(spec.inputs)}.")
+        yield f"{spec.derive} takes {derivation.inputs} inputs, found {len(spec.inputs)}."
     for name, (days, lag) in zip(spec.inputs, derivation.windows, strict=False):
-        source = earlier[name]
-        if not isinstance(source, WindowSpec) or (source.window_days, source.lag_days) != (days, lag):
-            raise ConfigError(f"{where}: {spec.derive} needs {name} over window_days = {days} with lag_days = {lag}.")
+        source = earlier[name] if name in above else None
+        is_such = isinstance(source, WindowSpec) and (source.window_days, source.lag_days) == (days, lag)
+        if source is not None and not is_such:
+            yield f"{spec.derive} needs {name} over window_days = {days} with lag_days = {lag}."
 
 
-def _check_window(spec: WindowSpec, where: str) -> None:
-    _one_of(spec.table, set(TABLES), f"{where}: table")
-    columns = {*TABLES[spec.table].names, *ROW_FACTS.get(spec.table, ())}
-    _one_of(spec.column, columns, f"{where}: column")
-    _one_of(spec.aggregate, set(AGGREGATES), f"{where}: aggregate")
-    for column, values in spec.where.items():
-        _one_of(column, columns, f"{where}: where")
-        choices = TABLES[spec.table].column(column).choices if column in TABLES[spec.table].names else ()
-        for value in values:
-            if choices:
-                _one_of(value, set(choices), f"{where}: where, {column}")
+def _wrong_window(spec: WindowSpec) -> Iterator[str]:
+    yield from _not_one_of(spec.table, set(TABLES), "table")
+    if spec.table in TABLES:
+        yield from _wrong_columns(spec)
+    yield from _not_one_of(spec.aggregate, set(AGGREGATES), "aggregate")
     if spec.window_days < 1 or spec.lag_days < 0 or not 0 <= spec.min_covered_share <= 1:
-        raise ConfigError(
-            f"{where}: window_days must be 1 or more, lag_days 0 or more, min_covered_share within 0 and 1."
-        )
+        yield "window_days must be 1 or more, lag_days 0 or more, min_covered_share within 0 and 1."
 
 
-def _one_of(found: str, valid: set[str], where: str) -> None:
+def _wrong_columns(spec: WindowSpec) -> Iterator[str]:
+    columns = {*TABLES[spec.table].names, *ROW_FACTS.get(spec.table, ())}
+    yield from _not_one_of(spec.column, columns, "column")
+    for column, values in spec.where.items():
+        yield from _not_one_of(column, columns, "where")
+        choices = TABLES[spec.table].column(column).choices if column in TABLES[spec.table].names else ()
+        for value in values if choices else ():
+            yield from _not_one_of(value, set(choices), f"where, {column}")
+
+
+def _not_one_of(found: str, valid: set[str], where: str) -> Iterator[str]:
     if found not in valid:
-        raise ConfigError(f"{where}: '{found}' is not known. Valid: {', '.join(sorted(valid))}.")
+        yield f"{where}: '{found}' is not known. Valid: {', '.join(sorted(valid))}."

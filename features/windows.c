@@ -11,6 +11,9 @@ same bits. features/windows.py prepares the arrays and is the only caller.
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#ifdef __x86_64__
+#include <cpuid.h>
+#endif
 
 #define LANES 8
 #define BLOCK 64 /* moments whose results are kept in cache before they are written out */
@@ -50,13 +53,14 @@ typedef struct {
 
 /* One aggregate of one window for up to eight columns. */
 typedef struct {
-    int64_t aggregate, adds_up;
+    int64_t aggregate, adds_up, counts; /* counts: it needs to know the rows that hold or use the column */
     int64_t lag_days, window_days;
     double at_least;       /* values below are not used; minus infinity: all are */
     const double *weight;  /* exponential: keep ** age for age 0 ... weights - 1; older days weigh nothing */
     int64_t weights, memory; /* exponential: which of the panel's memories is its own */
     int64_t feature[LANES];  /* where the lane's result goes, -1 for nowhere */
     double empty[LANES];     /* result of a covered window without rows; NaN: missing */
+    double most_covered_days; /* the most that any lane asks for in the next line */
     double least_covered_days[LANES]; /* fewer covered days make the result missing */
     double least_held_share[LANES];   /* of the rows, so many must hold the column */
 } Task;
@@ -107,6 +111,7 @@ typedef struct {
     Stretch *stretch; /* known and disjoint, oldest first */
     LanesInMemory *total; /* totals per day; NaN for a lane without a used row on that day */
     int64_t *total_day;
+    int64_t checked, complete; /* for whom; whether all of that athlete's rows hold every column */
     int64_t remembered;   /* whose memories these are; -1: nobody's */
     int64_t *settled;     /* rows of that athlete: from when on nothing changes up to this row */
     Memory *memory;
@@ -117,6 +122,7 @@ typedef struct {
     double at_least;
     int64_t lag, days, from, to; /* rows from ... to - 1 of the view */
     double covered;
+    int64_t counted;       /* what follows is of the rows up to here: tasks that ask for it count the others */
     Lanes sum, held, used; /* of used values; rows that hold the column; rows that are used */
     Lanes slowest, fastest;
 } Window;
@@ -258,40 +264,57 @@ static Window first_window(const View *view, const Task *task) {
     Window window = {.at_least = task->at_least, .lag = task->lag_days, .slowest = all(INFINITY), .fastest = all(-INFINITY)};
     while (window.from < view->rows && view->day_of[window.from] > view->day - window.lag)
         window.from++;
-    window.to = window.from;
+    window.to = window.counted = window.from;
     return window;
 }
 
-static void note_speeds(const View *view, Window *window, Masks held) {
+static void note_speeds(const View *view, Window *window, int64_t at, Masks held) {
     const Panel *panel = view->panel;
     for (int64_t i = 0; i < panel->speeds; i++) {
-        double speed = panel->speed[i][view->row[window->to]];
+        double speed = panel->speed[i][view->row[at]];
         Masks lanes = held & panel->speed_of[i];
         window->slowest = choose(lanes & (all(speed) < window->slowest), all(speed), window->slowest);
         window->fastest = choose(lanes & (all(speed) > window->fastest), all(speed), window->fastest);
     }
 }
 
-/* Let the window reach so many days back; the rows that it has already are kept. */
+/* Let the window reach so many days back. */
 static void widen(const View *view, Window *window, int64_t days) {
     if (window->days == days)
         return;
     int64_t oldest = view->day - window->lag - days;
-    Lanes sum = window->sum, held = window->held, used = window->used;
-    for (; window->to < view->rows && view->day_of[window->to] > oldest; window->to++) {
-        Lanes values = values_of(view, window->to);
-        Masks holds = values == values, uses = is_used(window, values);
-        sum += kept(uses, values);
-        held -= (Lanes)__builtin_convertvector(holds, Lanes);
-        used -= (Lanes)__builtin_convertvector(uses, Lanes);
-        if (view->panel->speeds)
-            note_speeds(view, window, holds);
-    }
-    window->sum = sum;
-    window->held = held;
-    window->used = used;
+    while (window->to < view->rows && view->day_of[window->to] > oldest)
+        window->to++;
     window->days = days;
     window->covered = covered_days(view, window->lag, days);
+}
+
+/* Add the rows that were not counted yet. `complete` is a constant: without gaps there are no masks to apply. */
+static inline __attribute__((always_inline)) void add_rows(const View *view, Window *window, const int complete) {
+    Lanes sum = window->sum, held = window->held, used = window->used;
+    for (int64_t at = window->counted; at < window->to; at++) {
+        Lanes values = values_of(view, at);
+        Masks holds = complete ? ~(Masks){0} : values == values, uses = complete ? holds : is_used(window, values);
+        sum += complete ? values : kept(uses, values);
+        if (!complete) {
+            held -= __builtin_convertvector(holds, Lanes);
+            used -= __builtin_convertvector(uses, Lanes);
+        }
+        if (view->panel->speeds)
+            note_speeds(view, window, at, holds);
+    }
+    double rows = complete ? (double)(window->to - window->counted) : 0;
+    window->sum = sum;
+    window->held = held + rows;
+    window->used = used + rows;
+    window->counted = window->to;
+}
+
+static void count_rows(const View *view, Window *window) {
+    if (view->complete && window->at_least == -INFINITY)
+        add_rows(view, window, 1);
+    else
+        add_rows(view, window, 0);
 }
 
 /* Totals per day of the used rows, newest day first. */
@@ -440,7 +463,7 @@ static Lanes exponential(View *view, const Window *window, const Task *task) {
 /* Day of the newest used row of each lane; NaN without one. */
 static Lanes newest_day(const View *view, const Window *window) {
     Lanes found = all(NONE);
-    Masks open = window->used > all(0);
+    Masks open = ~(Masks){0};
     for (int64_t at = window->from; at < window->to; at++) {
         Masks here = open & is_used(window, values_of(view, at));
         found = choose(here, all((double)view->day_of[at]), found);
@@ -453,7 +476,7 @@ static Lanes newest_day(const View *view, const Window *window) {
 
 static Lanes newest_value(const View *view, const Window *window) {
     Lanes found = all(NONE);
-    Masks open = window->used > all(0);
+    Masks open = ~(Masks){0};
     for (int64_t at = window->from; at < window->to && __builtin_reduce_or(open); at++) {
         Lanes values = values_of(view, at);
         Masks here = open & is_used(window, values);
@@ -499,18 +522,26 @@ static Lanes spread(const View *view, const Window *window) {
     return __builtin_elementwise_sqrt(quotient(squares, window->used - 1));
 }
 
+/* A total to measure the others from, so that equal totals leave exactly 0; 0 where some day in use was one of rest. */
+static Lanes origin_of(const View *view, int64_t totals, Lanes days) {
+    Lanes origin = all(NONE);
+    for (int64_t i = 0; i < totals; i++) {
+        origin = choose(origin == origin, origin, view->total[i]);
+        days -= kept(view->total[i] == view->total[i], all(1));
+    }
+    return choose((origin == origin) & (days == all(0)), origin, all(0));
+}
+
 /* Sample standard deviation (ddof 1) over days in use, days of rest as 0: Foster's monotony divides by it. */
 static Lanes daily_spread(const View *view, const Window *window) {
-    Lanes days = days_in_use(view, window), resting = days, origin = all(NONE);
     int64_t count = day_totals(view, window);
+    Lanes days = days_in_use(view, window), origin = origin_of(view, count, days);
+    Lanes mean = all(0), squares = all(0), resting = days;
     for (int64_t i = 0; i < count; i++) {
-        origin = choose(origin == origin, origin, view->total[i]);
-        resting -= kept(view->total[i] == view->total[i], all(1));
+        Masks active = view->total[i] == view->total[i];
+        mean += kept(active, view->total[i] - origin);
+        resting -= kept(active, all(1));
     }
-    origin = choose((origin == origin) & (resting == all(0)), origin, all(0));
-    Lanes mean = all(0), squares = all(0);
-    for (int64_t i = 0; i < count; i++)
-        mean += kept(view->total[i] == view->total[i], view->total[i] - origin);
     mean = quotient(mean, days);
     for (int64_t i = 0; i < count; i++) {
         Lanes off = view->total[i] - origin - mean;
@@ -535,12 +566,14 @@ static Lanes daily_slope(const View *view, const Window *window, const Task *tas
     double middle = (double)(view->day - task->lag_days) - 0.5 * (double)(task->window_days - 1);
     double first, second;
     covered_moments(view, task, middle, &first, &second);
-    Lanes x = all(first), xx = all(second), xy = all(0), days = days_in_use(view, window);
     int64_t count = day_totals(view, window);
+    Lanes days = days_in_use(view, window), origin = origin_of(view, count, days);
+    Lanes x = all(first), xx = all(second), xy = all(0), y = all(0);
     for (int64_t i = 0, at = window->from; i < count; i++) {
         double distance = (double)view->total_day[i] - middle;
         Masks active = view->total[i] == view->total[i];
-        xy += kept(active, view->total[i] * all(distance));
+        y += kept(active, view->total[i] - origin);
+        xy += kept(active, (view->total[i] - origin) * all(distance));
         if (view->outside[at + 1] > view->outside[at]) {
             x += kept(active, all(distance));
             xx += kept(active, all(distance * distance));
@@ -548,7 +581,7 @@ static Lanes daily_slope(const View *view, const Window *window, const Task *tas
         while (at < window->to && view->day_of[at] == view->total_day[i])
             at++;
     }
-    Lanes slope = quotient(xy - x * window->sum / days, xx - x * x / days);
+    Lanes slope = quotient(xy - x * y / days, xx - x * x / days);
     return choose(days >= all(3), slope, all(NONE));
 }
 
@@ -623,8 +656,14 @@ static Lanes compute(View *view, const Window *window, const Task *task) {
     return all(NONE);
 }
 
-/* Fill windows in which nothing happened, take back what rests on too little, and say why a value is missing. */
-static Lanes finish(const View *view, const Window *window, const Task *task, Lanes result, Masks *why) {
+/* Whether every rule of `finish` lets every lane's result stand. */
+static inline int stands(const View *view, const Window *window, const Task *task) {
+    return view->complete && task->at_least == -INFINITY && window->to > window->from &&
+           window->covered >= task->most_covered_days && !view->panel->speeds;
+}
+
+/* Fill windows in which nothing happened, and take back what rests on too little. */
+static Lanes finish(const View *view, const Window *window, const Task *task, Lanes result, Masks *reason) {
     double rows = (double)(window->to - window->from);
     Masks recorded = view->panel->recorded[view->athlete] <= view->as_of;
     Lanes empty = *(const LanesInMemory *)task->empty;
@@ -637,40 +676,74 @@ static Lanes finish(const View *view, const Window *window, const Task *task, La
         unrecorded = window->held < *(const LanesInMemory *)task->least_held_share * all(rows);
         mixed = window->slowest < window->fastest;
     }
-    result = choose(unused | unrecorded | mixed, all(NONE), result);
-    if (why) {
-        Masks reason = (result != result) & (rows > 0 ? TOO_FEW_VALUES : NONE_IN_WINDOW);
-        reason = (Masks)choose(unused, (Lanes)(reason * 0 + NOT_IN_USE), (Lanes)reason);
-        reason = (Masks)choose(unrecorded, (Lanes)(reason * 0 + NOT_RECORDED), (Lanes)reason);
-        *why = (Masks)choose(mixed, (Lanes)(reason * 0 + MIXED_SPEEDS), (Lanes)reason);
+    *reason = mixed & MIXED_SPEEDS;
+    *reason |= ~mixed & unrecorded & NOT_RECORDED;
+    *reason |= ~(mixed | unrecorded) & unused & NOT_IN_USE;
+    return choose(unused | unrecorded | mixed, all(NONE), result);
+}
+
+/* Eight moments by eight lanes into eight lanes by eight moments. */
+static inline __attribute__((always_inline)) void transpose(const LanesInMemory *from, int64_t stride, Lanes *to) {
+    Lanes a[LANES], b[LANES];
+    for (int i = 0; i < LANES; i += 2) {
+        Lanes even = from[i * stride], odd = from[(i + 1) * stride];
+        a[i] = __builtin_shufflevector(even, odd, 0, 8, 2, 10, 4, 12, 6, 14);
+        a[i + 1] = __builtin_shufflevector(even, odd, 1, 9, 3, 11, 5, 13, 7, 15);
     }
-    return result;
-}
-
-static void write_out(const Panel *panel, const LanesInMemory *results, int64_t first, int64_t count, Results *out) {
-    for (int64_t t = 0; t < panel->tasks; t++)
-        for (int lane = 0; lane < LANES; lane++) {
-            if (panel->task[t].feature[lane] < 0)
-                continue;
-            double *target = out->value + panel->task[t].feature[lane] * out->moments + first;
-            for (int64_t i = 0; i < count; i++)
-                __builtin_nontemporal_store(results[i * panel->tasks + t][lane], target + i);
+    for (int i = 0; i < LANES; i += 4)
+        for (int j = 0; j < 2; j++) {
+            b[i + j] = __builtin_shufflevector(a[i + j], a[i + j + 2], 0, 1, 8, 9, 4, 5, 12, 13);
+            b[i + j + 2] = __builtin_shufflevector(a[i + j], a[i + j + 2], 2, 3, 10, 11, 6, 7, 14, 15);
         }
+    for (int j = 0; j < 4; j++) {
+        to[j] = __builtin_shufflevector(b[j], b[j + 4], 0, 1, 2, 3, 8, 9, 10, 11);
+        to[j + 4] = __builtin_shufflevector(b[j], b[j + 4], 4, 5, 6, 7, 12, 13, 14, 15);
+    }
 }
 
-static void write_why(const Task *task, Lanes newest, Lanes result, Masks reason, int64_t moment, Results *out) {
+static void write_task(const Task *task, const LanesInMemory *results, int64_t stride, int64_t first, int64_t count, Results *out) {
+    for (int64_t i = 0; i < count; i += LANES) {
+        Lanes columns[LANES];
+        transpose(results + i * stride, stride, columns);
+        for (int lane = 0; lane < LANES; lane++) {
+            if (task->feature[lane] < 0)
+                continue;
+            double *target = out->value + task->feature[lane] * out->moments + first + i;
+            if (i + LANES <= count)
+                *(LanesInMemory *)target = columns[lane];
+            else
+                memcpy(target, &columns[lane], (size_t)(count - i) * sizeof *target);
+        }
+    }
+}
+
+static void write_why(
+    const View *view, const Window *window, const Task *task, Lanes result, Masks reason, int64_t moment, Results *out) {
+    Lanes newest = newest_day(view, window);
+    int64_t otherwise = window->to > window->from ? TOO_FEW_VALUES : NONE_IN_WINDOW;
     for (int lane = 0; lane < LANES; lane++) {
         if (task->feature[lane] < 0)
             continue;
         int64_t at = task->feature[lane] * out->moments + moment;
-        int dated = newest[lane] == newest[lane] && result[lane] == result[lane];
-        out->day[at] = dated ? (int32_t)newest[lane] : INT32_MIN;
-        out->reason[at] = (uint8_t)reason[lane];
+        int missing = isnan(result[lane]);
+        out->day[at] = missing || isnan(newest[lane]) ? INT32_MIN : (int32_t)newest[lane];
+        out->reason[at] = (uint8_t)(reason[lane] ? reason[lane] : missing ? otherwise : PRESENT);
     }
+}
+
+static int is_complete(const Panel *panel, int64_t athlete) {
+    Masks holds = ~(Masks){0};
+    for (int64_t row = panel->history.start[athlete]; row < panel->history.start[athlete + 1]; row++)
+        holds &= panel->values[row] == panel->values[row];
+    return __builtin_reduce_and(holds) != 0;
 }
 
 static void answer(View *view, LanesInMemory *results, int64_t moment, Results *out) {
     const Panel *panel = view->panel;
+    if (view->checked != view->athlete) {
+        view->complete = is_complete(panel, view->athlete);
+        view->checked = view->athlete;
+    }
     find_coverage(view);
     gather(view);
     Window window = first_window(view, &panel->task[0]);
@@ -679,10 +752,14 @@ static void answer(View *view, LanesInMemory *results, int64_t moment, Results *
         if (task->at_least != window.at_least || task->lag_days != window.lag)
             window = first_window(view, task);
         widen(view, &window, task->window_days);
-        Masks reason;
-        results[t] = finish(view, &window, task, compute(view, &window, task), out->reason ? &reason : NULL);
+        if (task->counts)
+            count_rows(view, &window);
+        Masks reason = {0};
+        results[t] = compute(view, &window, task);
+        if (!stands(view, &window, task))
+            results[t] = finish(view, &window, task, results[t], &reason);
         if (out->reason)
-            write_why(task, newest_day(view, &window), results[t], reason, moment, out);
+            write_why(view, &window, task, results[t], reason, moment, out);
     }
 }
 
@@ -707,9 +784,31 @@ static void *make_room(View *view, const Panel *panel) {
     return room;
 }
 
+/* The widest vectors that processor and operating system offer, of those this file is built for: 2 AVX-512, 1 AVX2. */
+EXPORT int vector_level(void) {
+#ifdef __x86_64__
+    unsigned a, b, c, d, kept_by_system, high;
+    if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & bit_OSXSAVE))
+        return 0;
+    __asm__("xgetbv" : "=a"(kept_by_system), "=d"(high) : "c"(0));
+    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d))
+        return 0;
+    if ((b & bit_AVX512F) && (b & bit_AVX512DQ) && (kept_by_system & 0xe6) == 0xe6)
+        return 2;
+    if ((b & bit_AVX2) && (kept_by_system & 0x6) == 0x6)
+        return 1;
+#endif
+    return 0;
+}
+
+/* The size of what callers must lay out alike: a library that was built from another version says so. */
+EXPORT int64_t layout(void) {
+    return (int64_t)(sizeof(Panel) * 10000 + sizeof(Task));
+}
+
 /* The panel's features of the moments first ... last - 1. Returns 0, or 1 if memory ran out. */
 EXPORT int window_features(const Panel *panel, const Moments *moments, int64_t first, int64_t last, Results *out) {
-    View view = {.panel = panel, .end = -1, .remembered = -1};
+    View view = {.panel = panel, .end = -1, .checked = -1, .remembered = -1};
     void *room = make_room(&view, panel);
     LanesInMemory *results = malloc((size_t)(BLOCK * panel->tasks + 1) * sizeof *results);
     int failed = !room || !results;
@@ -721,7 +820,8 @@ EXPORT int window_features(const Panel *panel, const Moments *moments, int64_t f
             view.as_of = moments->as_of[block + i];
             answer(&view, results + i * panel->tasks, block + i, out);
         }
-        write_out(panel, results, block, count, out);
+        for (int64_t t = 0; t < panel->tasks; t++)
+            write_task(&panel->task[t], results + t, panel->tasks, block, count, out);
     }
     free(room);
     free(results);

@@ -8,11 +8,9 @@ frames into the sorted arrays that it reads.
 from __future__ import annotations
 
 import ctypes
-import os
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -42,8 +40,10 @@ EMPTY_BY_NATURE = frozenset(
     {"covered_share_pct", "daily_mean", "daily_spread", "daily_slope", "exponential", "days_since_rest"}
 )
 """Aggregates in which a covered day without a row already has its meaning."""
-PARALLEL_FROM = 20_000
-"""Fewer moments are not worth a second thread."""
+LOOKS_AT_ROWS = frozenset(
+    {"max", "min", "last", "last_day_mean", "mean_before_last_day", "days_since", "years_since", "days_since_rest"}
+)
+"""Aggregates that pick rows out and need no count of them."""
 
 
 class Window(Protocol):
@@ -65,13 +65,14 @@ def instants(times: pd.Series) -> Ints:
 
 def days(dates: pd.Series) -> Ints:
     """Local days since 1970-01-01; NaT becomes the smallest integer."""
-    return np.asarray(dates.to_numpy().astype("datetime64[D]"), dtype=np.int64)
+    return cast(Ints, dates.to_numpy().astype("datetime64[D]").astype(np.int64))
 
 
 def codes(athlete_ids: pd.Series, athletes: pd.Index) -> Ints:
     """Position of each id among `athletes`, -1 for others."""
     found, distinct = pd.factorize(athlete_ids)
-    return np.r_[athletes.get_indexer(pd.Index(distinct)), -1].astype(np.int64)[found]
+    place = np.append(athletes.get_indexer(pd.Index(distinct)), -1).astype(np.int64)
+    return place[found]
 
 
 def known_by(tables: Mapping[str, pd.DataFrame], instant: pd.Timestamp) -> dict[str, pd.DataFrame]:
@@ -106,6 +107,19 @@ class Moments:
 
 
 @dataclass(frozen=True)
+class Clocks:
+    """Per row of a table: position among the athletes (-1: none of them), and when it was known and superseded."""
+
+    athlete: Ints
+    known_at: Ints
+    superseded_at: Ints
+
+    @classmethod
+    def of(cls, table: pd.DataFrame, athletes: pd.Index) -> Clocks:
+        return cls(codes(table["athlete_id"], athletes), instants(table["known_at"]), instants(table["superseded_at"]))
+
+
+@dataclass(frozen=True)
 class History:
     """One table as arrays in order of athlete, day and arrival.
 
@@ -121,18 +135,30 @@ class History:
 
     @classmethod
     def of(cls, table: pd.DataFrame, athletes: pd.Index) -> History:
-        athlete, day = codes(table["athlete_id"], athletes), days(table["date"])
-        known, gone = instants(table["known_at"]), instants(table["superseded_at"])
-        order = _order(athlete, day, known)
-        order = order[(athlete[order] >= 0) & (day[order] != NEVER)]
-        start = np.searchsorted(athlete[order], np.arange(len(athletes) + 1))
-        return cls(start, day[order], known[order], gone[order], order)
+        return cls.by_day(Clocks.of(table, athletes), days(table["date"]), len(athletes))
+
+    @classmethod
+    def by_day(cls, clocks: Clocks, day: Ints, athletes: int) -> History:
+        """Rows without a day or of nobody among the athletes are left out."""
+        order = _order(clocks.athlete, day, clocks.known_at)
+        athlete = clocks.athlete[order]
+        known = (athlete >= 0) & (day[order] != NEVER)
+        if not known.all():
+            order, athlete = order[known], athlete[known]
+        start = np.searchsorted(athlete, np.arange(athletes + 1))
+        return cls(start, day[order], clocks.known_at[order], clocks.superseded_at[order], order)
 
     def keep(self, mask: Bools) -> History:
         """Only the rows of the table for which `mask` (in the table's order) is true."""
         kept = mask[self.rows]
         start = np.r_[0, np.cumsum(kept)][self.start]
         return History(start, self.day[kept], self.known_at[kept], self.superseded_at[kept], self.rows[kept])
+
+    def first_known(self, held: Bools) -> Ints:
+        """Per athlete, the instant from which one of the `held` rows (in this order) has been known."""
+        known = np.r_[np.where(held, self.known_at, FOREVER), FOREVER]
+        first: Ints = np.minimum.reduceat(known, self.start[:-1])
+        return np.where(np.diff(self.start) > 0, first, FOREVER)
 
     def as_native(self) -> native.History:
         return native.History(*map(native.address, (self.start, self.day, self.known_at, self.superseded_at)))
@@ -251,17 +277,41 @@ class Panel:
     tasks: Sequence[Task]
 
 
-def window_features(panel: Panel, moments: Moments, value: Floats, day: Any = None, reason: Any = None) -> None:
-    """Write the panel's features into `value` (features, moments) and, where given, into `day` (int32: the local day
-    of the newest row behind the value, the smallest integer where missing) and `reason` (uint8: see REASONS)."""
-    tasks = sorted(panel.tasks, key=lambda task: (task.at_least, task.window.lag_days, task.window.window_days))
-    weights = [task.weight for task in tasks]
+class WindowFeatures:
+    """A panel ready to be asked for its features, which it writes into `value` (features, moments).
+
+    Where given, `day` (int32) gets the local day of the newest row behind each value, the smallest integer where it is
+    missing, and `reason` (uint8) why it is missing: see REASONS.
+    """
+
+    def __init__(self, panel: Panel, moments: Moments, value: Floats, day: Any = None, reason: Any = None) -> None:
+        tasks = sorted(panel.tasks, key=lambda task: (task.at_least, task.window.lag_days, task.window.window_days))
+        weights = [task.weight for task in tasks]
+        speed_of = _speed_of(panel)
+        coverage = panel.coverage or Coverage(*[np.empty((0, 0), np.int64)] * 4)
+        self._panel = _native_panel(panel, coverage, speed_of, tasks, weights)
+        self._moments = moments.as_native()
+        pointers = (None, None) if reason is None else (native.address(day), native.address(reason))
+        self._results = native.Results(value.shape[1], native.address(value), *pointers)
+        self._kept_alive = (panel, coverage, weights, speed_of, moments, value, day, reason)
+
+    def write(self, first: int, last: int) -> None:
+        """The features of the moments first to last - 1: each stands alone, so threads may share them out."""
+        native.check(native.library().window_features(self._panel, self._moments, first, last, self._results))
+
+
+def _speed_of(panel: Panel) -> Ints:
+    lanes = np.zeros((len(panel.speeds), native.LANES), np.int64)
+    for row, (_, columns) in zip(lanes, panel.speeds, strict=True):
+        row[list(columns)] = -1
+    return lanes
+
+
+def _native_panel(
+    panel: Panel, coverage: Coverage, speed_of: Ints, tasks: Sequence[Task], weights: Sequence[Floats]
+) -> native.Panel:
     exponential = np.cumsum([len(weight) > 0 for weight in weights])
-    speed_of = np.zeros((len(panel.speeds), native.LANES), np.int64)
-    for row, (_, lanes) in zip(speed_of, panel.speeds, strict=True):
-        row[list(lanes)] = -1
-    coverage = panel.coverage or Coverage(*[np.empty((0, 0), np.int64)] * 4)
-    asked = native.Panel(
+    return native.Panel(
         history=panel.history.as_native(),
         coverage=coverage.as_native(),
         always_in_use=panel.coverage is None,
@@ -276,31 +326,13 @@ def window_features(panel: Panel, moments: Moments, value: Floats, day: Any = No
         memories=int(exponential[-1]),
         task=(native.Task * len(tasks))(*map(_native_task, tasks, weights, (exponential - 1).tolist())),
     )
-    pointers = (None, None) if reason is None else (native.address(day), native.address(reason))
-    _run(asked, moments, native.Results(value.shape[1], native.address(value), *pointers))
-
-
-def _run(asked: native.Panel, moments: Moments, results: native.Results) -> None:
-    """Every moment stands alone, so threads may share them out."""
-    count, where = len(moments), moments.as_native()
-    threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    parts = 4 * threads if count >= PARALLEL_FROM else 1
-    edges = np.linspace(0, count, parts + 1).astype(int).tolist()
-
-    def part(first: int, last: int) -> int:
-        return int(native.library().window_features(asked, where, first, last, results))
-
-    if parts == 1:
-        native.check(part(0, count))
-        return
-    with ThreadPoolExecutor(threads) as pool:
-        native.check(max(pool.map(part, edges[:-1], edges[1:])))
 
 
 def _native_task(task: Task, weight: Floats, memory: int) -> native.Task:
     return native.Task(
         aggregate=AGGREGATES.index(task.window.aggregate),
         adds_up=task.window.aggregate in ADDS_UP,
+        counts=task.window.aggregate not in LOOKS_AT_ROWS or not np.isnan(task.empty).all(),
         lag_days=task.window.lag_days,
         window_days=task.window.window_days,
         at_least=task.at_least,
@@ -309,6 +341,7 @@ def _native_task(task: Task, weight: Floats, memory: int) -> native.Task:
         memory=memory,
         feature=tuple(task.feature),
         empty=tuple(task.empty),
+        most_covered_days=max(task.least_covered_days),
         least_covered_days=tuple(task.least_covered_days),
         least_held_share=tuple(task.least_held_share),
     )
