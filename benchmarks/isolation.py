@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 THREADS = 2
-RESERVE_BYTES = 1.5 * 2**30
+RESERVE_BYTES = 2 * 2**30
 """What must stay free for the rest of the machine."""
 LIMITS = (
     "POLARS_MAX_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"
