@@ -187,8 +187,14 @@ class _Arrays:
         return self._once(self._coverage, COVERED_BY[table]) if table in COVERED_BY else None
 
     def _coverage(self, recorders: tuple[str, ...]) -> Coverage:
+        found, distinct = self._once(self._distinct, "coverage", "table")
+        recorded = np.array([*(table in recorders for table in distinct), False])[found]
+        edges = self._once(self._edges)
+        return Coverage.by_athlete(self._once(self._clocks, "coverage"), *edges, recorded, len(self.athletes))
+
+    def _edges(self) -> tuple[Ints, Ints]:
         rows = self.frames["coverage"]
-        return Coverage.of(rows[rows["table"].isin(recorders)], self.athletes)
+        return days(rows["first_date"]), days(rows["last_date"])
 
     def column(self, table: str, column: str) -> Floats:
         """The column as numbers; of a column that holds none, 1 where it holds something."""

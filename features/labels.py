@@ -96,7 +96,7 @@ def _follow_up(index: pd.DataFrame, tables: Mapping[str, pd.DataFrame], target: 
     It is the end of the covered stretch that holds the row's day (a season break ends a stretch), at most the day of
     leaving, and at most `reporting_days` before the data cut, since injuries become known with a delay.
     """
-    stretches = _stretches(tables["coverage"])
+    stretches = _stretches(_newest(tables["coverage"]))
     left = index[["athlete_id", "date"]].assign(row=np.arange(len(index))).sort_values("date", kind="stable")
     right = stretches.rename(columns={"first_date": "date"}).sort_values("date", kind="stable")
     merged = pd.merge_asof(left, right, on="date", by="athlete_id", direction="backward").sort_values("row")

@@ -141,6 +141,10 @@ static inline Lanes kept(Masks where, Lanes values) {
     return (Lanes)((Masks)values & where);
 }
 
+static inline Lanes absolute(Lanes values) {
+    return choose(values < all(0), -values, values);
+}
+
 static inline Lanes quotient(Lanes top, Lanes bottom) {
     return choose(bottom > all(0), top / bottom, all(NONE));
 }
@@ -561,6 +565,9 @@ static void covered_moments(const View *view, const Task *task, double middle, d
         }
 }
 
+/* What is left where terms cancel, as a share of their absolute sum, is rounding and no slope. */
+static const double ROUNDING = 0x1p-48;
+
 /* Slope per day of the least-squares line through the totals of the days in use; missing below three days. */
 static Lanes daily_slope(const View *view, const Window *window, const Task *task) {
     double middle = (double)(view->day - task->lag_days) - 0.5 * (double)(task->window_days - 1);
@@ -568,12 +575,14 @@ static Lanes daily_slope(const View *view, const Window *window, const Task *tas
     covered_moments(view, task, middle, &first, &second);
     int64_t count = day_totals(view, window);
     Lanes days = days_in_use(view, window), origin = origin_of(view, count, days);
-    Lanes x = all(first), xx = all(second), xy = all(0), y = all(0);
+    Lanes x = all(first), xx = all(second), xy = all(0), y = all(0), size = all(0);
     for (int64_t i = 0, at = window->from; i < count; i++) {
         double distance = (double)view->total_day[i] - middle;
         Masks active = view->total[i] == view->total[i];
         y += kept(active, view->total[i] - origin);
-        xy += kept(active, (view->total[i] - origin) * all(distance));
+        Lanes term = kept(active, (view->total[i] - origin) * all(distance));
+        xy += term;
+        size += absolute(term);
         if (view->outside[at + 1] > view->outside[at]) {
             x += kept(active, all(distance));
             xx += kept(active, all(distance * distance));
@@ -581,7 +590,9 @@ static Lanes daily_slope(const View *view, const Window *window, const Task *tas
         while (at < window->to && view->day_of[at] == view->total_day[i])
             at++;
     }
-    Lanes slope = quotient(xy - x * y / days, xx - x * x / days);
+    Lanes rise = xy - x * y / days;
+    rise = choose(absolute(rise) <= all(ROUNDING) * size, all(0), rise);
+    Lanes slope = quotient(rise, xx - x * x / days);
     return choose(days >= all(3), slope, all(NONE));
 }
 

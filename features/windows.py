@@ -207,21 +207,28 @@ class Coverage:
 
     @classmethod
     def of(cls, coverage: pd.DataFrame, athletes: pd.Index) -> Coverage:
-        """Arrays of shape (athletes, most stretches of one athlete); unused slots are never known."""
-        athlete = codes(coverage["athlete_id"], athletes)
+        clocks = Clocks.of(coverage, athletes)
         first, last = days(coverage["first_date"]), days(coverage["last_date"])
-        order = np.lexsort((last, first, athlete))
-        order = order[athlete[order] >= 0]
-        rank = pd.Series(athlete[order]).groupby(athlete[order]).cumcount().to_numpy()
-        shape = (len(athletes), int(rank.max()) + 1 if len(rank) else 0)
-        known, gone = instants(coverage["known_at"]), instants(coverage["superseded_at"])
+        return cls.by_athlete(clocks, first, last, np.ones(len(coverage), dtype=bool), len(athletes))
+
+    @classmethod
+    def by_athlete(cls, clocks: Clocks, first: Ints, last: Ints, chosen: Bools, athletes: int) -> Coverage:
+        """Arrays of shape (athletes, most stretches of one athlete) from the `chosen` rows; unused slots are never
+        known."""
+        order = np.lexsort((last, first, clocks.athlete))
+        order = order[(clocks.athlete[order] >= 0) & chosen[order]]
+        athlete = clocks.athlete[order]
+        rank = np.arange(len(order)) - np.searchsorted(athlete, athlete)
+        shape = (athletes, int(rank.max(initial=-1)) + 1)
 
         def spread(values: Ints, fill: int) -> Ints:
             grid = np.full(shape, fill, dtype=np.int64)
-            grid[athlete[order], rank] = values[order]
+            grid[athlete, rank] = values[order]
             return grid
 
-        return cls(spread(first, 0), spread(last, -1), spread(known, FOREVER), spread(gone, FOREVER))
+        return cls(
+            spread(first, 0), spread(last, -1), spread(clocks.known_at, FOREVER), spread(clocks.superseded_at, FOREVER)
+        )
 
     def as_native(self) -> native.Coverage:
         arrays = (self.first, self.last, self.known_at, self.superseded_at)

@@ -272,7 +272,7 @@ def label(moment: Any, world: Plain, target: Target, data_cut: pd.Timestamp) -> 
 
 def _followed_until(moment: Any, world: Plain, target: Target, data_cut: pd.Timestamp) -> pd.Timestamp | None:
     """The last day of an unbroken run of recorded days from the moment's day on, not past leaving or the cut."""
-    coverage = world["coverage"].get(moment.athlete_id, [])
+    coverage = [row for row in world["coverage"].get(moment.athlete_id, []) if pd.isna(row.superseded_at)]
     recorded = [row for row in coverage if row.table in INJURIES] or [row for row in coverage if row.table in ACTIVITY]
     day = moment.date
     while any(row.first_date <= day <= row.last_date for row in recorded):

@@ -83,11 +83,8 @@ def test_every_aggregate_equals_an_independent_loop_on_random_worlds(seed: int) 
         )
 
 
-ROUNDED_SLOPE = pytest.mark.xfail(
-    strict=True, reason="windows.c, daily_slope: products that cancel are rounded; keep their errors (fma) or snap to 0"
-)
 ROUGH_SEEDS = [
-    0, 1, pytest.param(2, marks=pytest.mark.slow), pytest.param(3, marks=[pytest.mark.slow, ROUNDED_SLOPE]),
+    0, 1, pytest.param(2, marks=pytest.mark.slow), pytest.param(3, marks=pytest.mark.slow),
     *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(4, 9)),
 ]  # fmt: skip
 
@@ -144,7 +141,6 @@ def test_spread_and_slope_of_equal_values_are_exactly_0(aggregate: str) -> None:
     assert build_features(on_days(4.9, 5.9, 6.9), tables, [spec]).values["x"].tolist() == [0.0, 0.0, 0.0]
 
 
-@ROUNDED_SLOPE
 def test_the_slope_of_equal_values_around_a_day_of_rest_is_exactly_0() -> None:
     tables = one_athlete({day: 123.4 for day in range(7) if day != 3})
     slope = dataclasses.replace(BASE, aggregate="daily_slope")
