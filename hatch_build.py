@@ -35,9 +35,11 @@ def compile_all(root: Path = ROOT) -> list[Path]:
 
 def _compile(source: Path, level: str, vectors: tuple[str, ...]) -> Path:
     library = source.with_name(f"_{source.stem}{level}{SUFFIX}")
+    made = library.with_suffix(".new")
     position = [] if sys.platform == "win32" else ["-fPIC"]
     flags = [*_target(), *FLAGS, SAME_BITS, *vectors, *position]
-    subprocess.run([sys.executable, "-m", "ziglang", "cc", *flags, "-o", str(library), str(source)], check=True)
+    subprocess.run([sys.executable, "-m", "ziglang", "cc", *flags, "-o", str(made), str(source)], check=True)
+    made.replace(library)  # whole at once: a process that has the old one loaded keeps it
     return library
 
 

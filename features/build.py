@@ -214,7 +214,7 @@ class _Arrays:
         if table in WHOLE_ROWS:
             return np.full(len(self.athletes), NEVER)
         history = self.history(table, dated_by)
-        return history.first_known(~np.isnan(self.column(table, column)[history.rows]))
+        return history.first_known(~np.isnan(history.taken(self.column(table, column))))
 
 
 _Made = TypeVar("_Made")
@@ -250,10 +250,10 @@ def _panels(specs: Sequence[FeatureSpec], arrays: _Arrays) -> Iterator[Panel]:
 def _panel(key: _PanelKey, columns: _Columns, arrays: _Arrays) -> Panel:
     table, dated_by, where = key
     history = arrays.history(table, dated_by, where)
-    values = np.zeros((len(history.rows), LANES))
+    values = np.zeros((len(history.day), LANES))
     recorded = np.full((len(arrays.athletes), LANES), FOREVER)
     for lane, column in enumerate(columns):
-        values[:, lane] = arrays.column(table, column)[history.rows]
+        values[:, lane] = history.taken(arrays.column(table, column))
         if any(spec.empty is not None for _, spec in columns[column]):
             recorded[:, lane] = arrays.recorded(table, dated_by, column)
     return Panel(
@@ -272,7 +272,7 @@ def _speeds(table: str, columns: _Columns, history: History, arrays: _Arrays) ->
     for lane, column in enumerate(columns):
         if _speed_column(table, column):
             lanes.setdefault(_speed_column(table, column), []).append(lane)
-    stated = {name: arrays.column(table, name)[history.rows] for name in lanes}
+    stated = {name: history.taken(arrays.column(table, name)) for name in lanes}
     return [(stated[name], lanes[name]) for name in lanes if len(np.unique(stated[name][~np.isnan(stated[name])])) > 1]
 
 

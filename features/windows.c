@@ -378,90 +378,112 @@ static int64_t coverage_settled(const Coverage *coverage, int64_t athlete, int64
     return *covered ? for_good : passing;
 }
 
-/* Exponential sums of the athlete's rows, so that a moment adds only what was still unsettled then. */
-static void remember(View *view) {
+/* From when on nothing changes up to each of the athlete's rows, and whether its day is covered in the end. */
+static void settle(View *view, int64_t *covered) {
     const Panel *panel = view->panel;
     const History *history = &panel->history;
-    int64_t begin = history->start[view->athlete], end = history->start[view->athlete + 1], settled = INT64_MIN;
-    view->remembered = view->athlete;
-    for (int64_t row = begin; row < end; row++) {
-        int covered = panel->always_in_use;
-        int64_t known_cover = INT64_MIN, gone = history->superseded_at[row];
-        if (!covered)
-            known_cover = coverage_settled(&panel->coverage, view->athlete, history->day[row], &covered);
-        settled = larger(larger(settled, known_cover), larger(history->known_at[row], gone == INT64_MAX ? INT64_MIN : gone));
-        view->settled[row - begin] = settled;
-        view->total_day[row - begin] = covered;
-    }
-    for (int64_t t = 0; t < panel->tasks; t++) {
-        const Task *task = &panel->task[t];
-        if (task->aggregate != EXPONENTIAL)
-            continue;
-        Memory memory = view->memory[task->memory];
-        Lanes total = all(0), outside = all(0), earlier = all(0);
-        Masks any = {0};
-        for (int64_t row = begin; row < end; row++) {
-            int64_t gap = row > begin ? history->day[row] - history->day[row - 1] : 0;
-            if (gap > 0) {
-                total *= weight_of(task, gap);
-                earlier = outside * weight_of(task, gap);
-                any = (Masks){0};
-            }
-            if (history->superseded_at[row] == INT64_MAX) {
-                Lanes values = panel->values[row];
-                Masks uses = values >= all(task->at_least);
-                total += kept(uses, values);
-                any |= uses;
-            }
-            outside = earlier + kept(view->total_day[row - begin] ? (Masks){0} : any, all(1));
-            memory.total[row - begin] = total;
-            memory.outside[row - begin] = outside;
+    int64_t begin = history->start[view->athlete], latest = INT64_MIN;
+    for (int64_t row = begin; row < history->start[view->athlete + 1]; row++) {
+        int is_covered_at_last = 1;
+        if (!panel->always_in_use) {
+            int64_t from = coverage_settled(&panel->coverage, view->athlete, history->day[row], &is_covered_at_last);
+            latest = larger(latest, from);
         }
+        latest = larger(latest, history->known_at[row]);
+        if (history->superseded_at[row] != INT64_MAX)
+            latest = larger(latest, history->superseded_at[row]);
+        view->settled[row - begin] = latest;
+        covered[row - begin] = is_covered_at_last;
     }
 }
 
-/* Exponentially weighted mean per day in use, the newest day heaviest. */
-static Lanes exponential(View *view, const Window *window, const Task *task) {
+/* An exponential sum that goes from row to row: of used values, and of days outside the coverage that hold one. */
+typedef struct {
+    const Task *task;
+    int64_t day;
+    Lanes total, outside;
+    Masks any; /* lanes with a used row on that day */
+} Decay;
+
+static inline void age(Decay *decay, int64_t day) {
+    if (day == decay->day)
+        return;
+    double weight = weight_of(decay->task, day - decay->day);
+    decay->total *= weight;
+    decay->outside *= weight;
+    decay->any = (Masks){0};
+    decay->day = day;
+}
+
+static inline void add_row(Decay *decay, Lanes values, int is_outside) {
+    Masks uses = values >= all(decay->task->at_least);
+    decay->total += kept(uses, values);
+    if (is_outside)
+        decay->outside += kept(uses & ~decay->any, all(1));
+    decay->any |= uses;
+}
+
+/* Exponential sums up to each of the athlete's rows, so that a moment adds only what was still unsettled then. */
+static void remember(View *view) {
     const Panel *panel = view->panel;
     const History *history = &panel->history;
-    int64_t newest = view->day - task->lag_days, begin = history->start[view->athlete];
-    int64_t end = task->lag_days ? end_of(history, view->athlete, newest) : view->end, at = end - 1;
-    if (view->remembered != view->athlete)
-        remember(view);
-    while (at >= begin && (view->settled[at - begin] > view->as_of || (at + 1 < end && history->day[at + 1] == history->day[at])))
-        at--;
-    Lanes total = all(0), outside = all(0);
-    int64_t day = newest;
-    if (at >= begin) {
-        total = view->memory[task->memory].total[at - begin];
-        outside = view->memory[task->memory].outside[at - begin];
-        day = history->day[at];
-    }
-    Masks any = {0};
-    for (at++; at < end; at++) {
-        if (!sees(history->known_at[at], history->superseded_at[at], view->as_of))
+    int64_t begin = history->start[view->athlete], end = history->start[view->athlete + 1];
+    int64_t *covered = view->total_day;
+    settle(view, covered);
+    for (int64_t t = 0; t < panel->tasks; t++) {
+        if (panel->task[t].aggregate != EXPONENTIAL)
             continue;
-        int64_t gap = history->day[at] - day;
-        Lanes values = panel->values[at];
-        Masks uses = is_used(window, values);
-        if (gap != 0) {
-            total *= weight_of(task, larger(gap, 0));
-            outside *= weight_of(task, larger(gap, 0));
-            any = (Masks){0};
-            day = history->day[at];
+        Decay decay = {.task = &panel->task[t], .day = begin < end ? history->day[begin] : 0};
+        for (int64_t row = begin; row < end; row++) {
+            age(&decay, history->day[row]);
+            if (history->superseded_at[row] == INT64_MAX)
+                add_row(&decay, panel->values[row], !covered[row - begin]);
+            view->memory[panel->task[t].memory].total[row - begin] = decay.total;
+            view->memory[panel->task[t].memory].outside[row - begin] = decay.outside;
         }
-        total += kept(uses, values);
-        if (!is_covered(view, day))
-            outside += kept(uses & ~any, all(1));
-        any |= uses;
     }
-    double covered = 0;
+    view->remembered = view->athlete;
+}
+
+/* The newest row that ends its day and up to which everything was settled; one before the first if there is none. */
+static int64_t last_settled(const View *view, int64_t begin, int64_t end) {
+    const int64_t *day = view->panel->history.day;
+    int64_t at = end - 1;
+    while (at >= begin && (view->settled[at - begin] > view->as_of || (at + 1 < end && day[at + 1] == day[at])))
+        at--;
+    return at;
+}
+
+static double covered_weight(const View *view, const Task *task, int64_t newest) {
+    double found = 0;
     for (int64_t i = 0; i < view->stretches && view->stretch[i].first <= newest; i++) {
         int64_t last = smaller(view->stretch[i].last, newest);
-        covered += weight_of(task, newest - last) - weight_of(task, newest - view->stretch[i].first + 1);
+        found += weight_of(task, newest - last) - weight_of(task, newest - view->stretch[i].first + 1);
     }
-    covered /= 1 - task->weight[1];
-    return quotient(total * weight_of(task, newest - day), all(covered) + outside * weight_of(task, newest - day));
+    return found / (1 - task->weight[1]);
+}
+
+/* Exponentially weighted mean per day in use, the newest day heaviest. */
+static Lanes exponential(View *view, const Task *task) {
+    const Panel *panel = view->panel;
+    const History *history = &panel->history;
+    if (view->remembered != view->athlete)
+        remember(view);
+    int64_t newest = view->day - task->lag_days, begin = history->start[view->athlete];
+    int64_t end = task->lag_days ? end_of(history, view->athlete, newest) : view->end;
+    int64_t at = last_settled(view, begin, end);
+    Decay decay = {.task = task, .day = at >= begin ? history->day[at] : begin < end ? history->day[begin] : newest};
+    if (at >= begin) {
+        decay.total = view->memory[task->memory].total[at - begin];
+        decay.outside = view->memory[task->memory].outside[at - begin];
+    }
+    for (at++; at < end; at++)
+        if (sees(history->known_at[at], history->superseded_at[at], view->as_of)) {
+            age(&decay, history->day[at]);
+            add_row(&decay, panel->values[at], !is_covered(view, history->day[at]));
+        }
+    age(&decay, newest);
+    return quotient(decay.total, all(covered_weight(view, task, newest)) + decay.outside);
 }
 
 /* Day of the newest used row of each lane; NaN without one. */
@@ -658,7 +680,7 @@ static Lanes compute(View *view, const Window *window, const Task *task) {
     case DAILY_MEAN: return quotient(window->sum, days_in_use(view, window));
     case DAILY_SPREAD: return daily_spread(view, window);
     case DAILY_SLOPE: return daily_slope(view, window, task);
-    case EXPONENTIAL: return exponential(view, window, task);
+    case EXPONENTIAL: return exponential(view, task);
     case DAYS_SINCE: return all((double)view->day) - newest_day(view, window);
     case YEARS_SINCE: return (all((double)view->day) - newest_day(view, window)) / all(365.25);
     case DAYS_SINCE_REST: return days_since_rest(view, window, task);

@@ -92,6 +92,10 @@ class Moments:
     day: Ints
     as_of: Ints
 
+    def __post_init__(self) -> None:
+        if self.athlete.min(initial=0) < 0:
+            raise ValueError("every moment must be of one of the athletes")
+
     @classmethod
     def of(cls, index: pd.DataFrame, athletes: pd.Index) -> Moments:
         return cls(codes(index["athlete_id"], athletes), days(index["date"]), instants(index["as_of"]))
@@ -124,14 +128,14 @@ class History:
     """One table as arrays in order of athlete, day and arrival.
 
     `start` has one entry per athlete and one more: athlete a has the rows start[a] to start[a + 1] - 1. `rows` points
-    back into the table.
+    back into the table; None: the table itself is in this order.
     """
 
     start: Ints
     day: Ints
     known_at: Ints
     superseded_at: Ints
-    rows: Ints
+    rows: Ints | None
 
     @classmethod
     def of(cls, table: pd.DataFrame, athletes: pd.Index) -> History:
@@ -141,18 +145,25 @@ class History:
     def by_day(cls, clocks: Clocks, day: Ints, athletes: int) -> History:
         """Rows without a day or of nobody among the athletes are left out."""
         order = _order(clocks.athlete, day, clocks.known_at)
-        athlete = clocks.athlete[order]
-        known = (athlete >= 0) & (day[order] != NEVER)
-        if not known.all():
-            order, athlete = order[known], athlete[known]
-        start = np.searchsorted(athlete, np.arange(athletes + 1))
-        return cls(start, day[order], clocks.known_at[order], clocks.superseded_at[order], order)
+        held = (clocks.athlete >= 0) & (day != NEVER)
+        if order is None and held.all():
+            start = np.searchsorted(clocks.athlete, np.arange(athletes + 1))
+            return cls(start, day, clocks.known_at, clocks.superseded_at, None)
+        rows = np.arange(len(day)) if order is None else order
+        rows = rows[held[rows]]
+        start = np.searchsorted(clocks.athlete[rows], np.arange(athletes + 1))
+        return cls(start, day[rows], clocks.known_at[rows], clocks.superseded_at[rows], rows)
+
+    def taken(self, column: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """A column of the table in this order."""
+        return column if self.rows is None else column[self.rows]
 
     def keep(self, mask: Bools) -> History:
         """Only the rows of the table for which `mask` (in the table's order) is true."""
-        kept = mask[self.rows]
+        kept = self.taken(mask)
+        rows = np.flatnonzero(kept) if self.rows is None else self.rows[kept]
         start = np.r_[0, np.cumsum(kept)][self.start]
-        return History(start, self.day[kept], self.known_at[kept], self.superseded_at[kept], self.rows[kept])
+        return History(start, self.day[kept], self.known_at[kept], self.superseded_at[kept], rows)
 
     def first_known(self, held: Bools) -> Ints:
         """Per athlete, the instant from which one of the `held` rows (in this order) has been known."""
@@ -164,12 +175,12 @@ class History:
         return native.History(*map(native.address, (self.start, self.day, self.known_at, self.superseded_at)))
 
 
-def _order(athlete: Ints, day: Ints, known: Ints) -> Ints:
-    """Rows by athlete, day and arrival; ties stay as they stand. Most tables come in this order."""
-    follows = athlete[1:] == athlete[:-1]
-    sorted_days = (day[1:] > day[:-1]) | ((day[1:] == day[:-1]) & (known[1:] >= known[:-1]))
-    if np.all((athlete[1:] > athlete[:-1]) | (follows & sorted_days)):
-        return np.arange(len(athlete))
+def _order(athlete: Ints, day: Ints, known: Ints) -> Ints | None:
+    """Rows by athlete, day and arrival, ties as they stand; None where they come so, as in most tables."""
+    same_day = (day[1:] == day[:-1]) & (known[1:] >= known[:-1])
+    follows = (athlete[1:] == athlete[:-1]) & ((day[1:] > day[:-1]) | same_day)
+    if np.all(follows | (athlete[1:] > athlete[:-1])):
+        return None
     return np.lexsort((known, day, athlete))
 
 
@@ -189,7 +200,7 @@ def visible(history: History, moments: Moments, window_days: int) -> Visible:
     size = count(*asked, None, None)
     moment, at = np.empty(size, np.int64), np.empty(size, np.int64)
     count(*asked, native.address(moment), native.address(at))
-    return Visible(moment, history.day[at], history.rows[at])
+    return Visible(moment, history.day[at], at if history.rows is None else history.rows[at])
 
 
 @dataclass(frozen=True)
