@@ -112,6 +112,7 @@ def _summary(name: str, runs: list[dict[str, Any]], rows: int) -> dict[str, Any]
         "failed": failed,
         "seconds": float(np.median([run["seconds"] for run in done])) if done else None,
         "processor_seconds": float(np.median([run["processor_seconds"] for run in done])) if done else None,
+        "system_seconds": float(np.median([run["system_seconds"] for run in done])) if done else None,
         "least_seconds": min(run["seconds"] for run in done) if done else None,
         "all_seconds": [run["seconds"] for run in done],
         "peak_over_output": float(np.median([run["peak_bytes"] / run["output_bytes"] for run in done]))
