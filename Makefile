@@ -38,7 +38,7 @@ lock: $(READY)  ## resolve pyproject.toml anew into requirements.lock
 clean:
 	rm -rf .venv build dist demo
 
-$(READY): requirements.lock pyproject.toml hatch_build.py $(wildcard features/*.c)
+$(READY): requirements.lock pyproject.toml hatch_build.py $(wildcard features/*.[ch])
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; none of python3, python3.11 ... was found."; exit 1; }
 	rm -rf .venv
 	$(PYTHON) -m venv .venv || { echo "No venv module: install it (on Debian: python3-venv) and run make again."; exit 1; }

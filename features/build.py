@@ -24,13 +24,15 @@ from features.windows import (
     Bools,
     Clocks,
     Coverage,
+    Derived,
     Floats,
     History,
     Ints,
     Moments,
     Panel,
+    Plan,
+    Results,
     Task,
-    WindowFeatures,
     days,
     visible,
 )
@@ -63,8 +65,8 @@ WHY = {
 }
 """Reasons of features/windows.py that read the same for every feature."""
 NOT_COMPUTABLE = "cannot be computed from these values"
-CHUNK = 1 << 12
-"""Moments for which all features are worked out at once: what one needs of another is still in the cache."""
+CHUNK = 1 << 14
+"""Moments that a thread works on before it takes the next ones."""
 
 
 @dataclass(frozen=True)
@@ -86,53 +88,45 @@ def build_features(index: pd.DataFrame, tables: Mapping[str, pd.DataFrame], spec
     `index` has athlete_id, date (local day) and as_of (UTC); `tables` are prepared contract tables
     (`row_facts.prepare`). Each row's result depends on no other row of the index.
     """
-    shape = (len(specs), len(index))
-    day, reason = np.full(shape, np.iinfo(np.int32).min, np.int32), np.zeros(shape, np.uint8)
-    arrays, moments, values = _build(index, tables, specs, day, reason)
-    whole = np.where(day == np.iinfo(np.int32).min, NEVER, day.astype(np.int64))
+    arrays, moments, found = _build(index, tables, specs, why=True)
+    assert found.day is not None and found.reason is not None
+    whole = np.where(found.day == np.iinfo(np.int32).min, NEVER, found.day.astype(np.int64))
     dates = whole.astype("datetime64[D]").astype("datetime64[us]")
-    reasons = np.full(shape, None, dtype=object)
+    reasons = np.full(dates.shape, None, dtype=object)
     place = {spec.name: number for number, spec in enumerate(specs)}
     for number, spec in enumerate(specs):
         if isinstance(spec, WindowSpec):
-            reasons[number] = _in_words(spec, reason[number], arrays, moments)
+            reasons[number] = _in_words(spec, found.reason[number], arrays, moments)
         elif isinstance(spec, DerivedSpec):
             inputs = [place[name] for name in spec.inputs]
-            missing = np.isnan(values[number])
-            reasons[number] = _lacking(missing, values[inputs], reasons[inputs])
+            missing = np.isnan(found.value[number])
+            reasons[number] = _lacking(missing, found.value[inputs], reasons[inputs])
             dates[number] = np.where(missing, np.datetime64("NaT", "us"), dates[inputs[0]])
-    return FeatureSet(*(_frame(part, index, specs) for part in (values, dates, reasons)))
+    return FeatureSet(*(_frame(part, index, specs) for part in (found.value, dates, reasons)))
 
 
 def build_values(index: pd.DataFrame, tables: Mapping[str, pd.DataFrame], specs: Sequence[FeatureSpec]) -> pd.DataFrame:
     """`build_features(...).values` alone, for many moments: neither dates nor reasons are kept."""
-    return _frame(_build(index, tables, specs)[2], index, specs)
+    return _frame(_build(index, tables, specs, why=False)[2].value, index, specs)
 
 
 def _build(
-    index: pd.DataFrame, tables: Mapping[str, pd.DataFrame], specs: Sequence[FeatureSpec], *why: npt.NDArray[Any]
-) -> tuple[_Arrays, Moments, Floats]:
-    """Values of shape (specs, moments); `why` are the arrays that take days and reasons."""
+    index: pd.DataFrame, tables: Mapping[str, pd.DataFrame], specs: Sequence[FeatureSpec], *, why: bool
+) -> tuple[_Arrays, Moments, Results]:
     athletes = pd.Index(index["athlete_id"].unique()).sort_values()
     arrays, moments = _Arrays(tables, athletes), Moments.of(index, athletes)
-    values = np.empty((len(specs), len(index)))
-    panels = [WindowFeatures(panel, moments, values, *why) for panel in _panels(specs, arrays)]
-    derived = _derived(specs)
+    plan = Plan(list(_panels(specs, arrays)), _derived(specs), len(specs), why=why)
+    results = Results.of(len(specs), len(index), why=why)
 
     def chunk(first: int) -> None:
-        last = min(first + CHUNK, len(index))
-        for panel in panels:
-            panel.write(first, last)
-        part = values[:, first:last]
-        for target, compute, inputs in derived:
-            part[target] = compute(*(part[number] for number in inputs))
+        plan.write(moments, first, min(first + CHUNK, len(index)), results)
 
     _side_by_side(chunk, range(0, len(index), CHUNK))
-    return arrays, moments, values
+    return arrays, moments, results
 
 
 def _side_by_side(task: Callable[[int], None], parts: range) -> None:
-    """One thread per processor; both NumPy and the kernel let others run meanwhile."""
+    """One thread per processor: the kernel lets others run meanwhile."""
     threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if len(parts) < 2 or threads < 2:
         for part in parts:
@@ -315,11 +309,11 @@ def _dates(table: pd.DataFrame, dated_by: str) -> pd.Series:
     return pd.Series(pd.Timestamp(0), index=table.index)
 
 
-def _derived(specs: Sequence[FeatureSpec]) -> list[tuple[int, Callable[..., Floats], list[int]]]:
-    """Of each derived feature its row, its arithmetic and the rows of its inputs, which stand above it."""
+def _derived(specs: Sequence[FeatureSpec]) -> list[Derived]:
     place = {spec.name: number for number, spec in enumerate(specs)}
+    kinds = list(DERIVATIONS)
     return [
-        (place[spec.name], DERIVATIONS[spec.derive].compute, [place[name] for name in spec.inputs])
+        Derived(kinds.index(spec.derive), place[spec.name], [place[name] for name in spec.inputs])
         for spec in specs
         if isinstance(spec, DerivedSpec)
     ]

@@ -41,6 +41,7 @@ class Task(ctypes.Structure):
         ("weights", c_int64),
         ("memory", c_int64),
         ("feature", c_int64 * LANES),
+        ("wanted", c_int64 * LANES),
         ("empty", c_double * LANES),
         ("most_covered_days", c_double),
         *((name, c_double * LANES) for name in ("least_covered_days", "least_held_share")),
@@ -62,12 +63,36 @@ class Panel(ctypes.Structure):
     ]
 
 
+class Derived(ctypes.Structure):
+    _fields_ = [("derivation", c_int64), ("feature", c_int64), ("input", c_int64 * 3)]
+
+
+class Plan(ctypes.Structure):
+    _fields_ = [
+        *((name, c_int64) for name in ("features", "panels", "derivations")),
+        ("panel", POINTER(Panel)),
+        ("derived", POINTER(Derived)),
+    ]
+
+
 class Moments(ctypes.Structure):
     _fields_ = [(name, c_void_p) for name in ("athlete", "day", "as_of")]
 
 
 class Results(ctypes.Structure):
-    _fields_ = [("moments", c_int64), *((name, c_void_p) for name in ("value", "day", "reason"))]
+    _fields_ = [
+        ("moments", c_int64),
+        ("stride", c_int64),
+        *((name, c_void_p) for name in ("value", "day", "reason")),
+    ]
+
+
+LAYOUT = (
+    ctypes.sizeof(Panel) * 100000000
+    + ctypes.sizeof(Task) * 10000
+    + sum(ctypes.sizeof(kind) for kind in (Plan, Derived, Results))
+)
+"""What `layout` of features/windows.c must say."""
 
 
 @cache
@@ -82,10 +107,13 @@ def load(level: int) -> Any:
     if not path.exists():
         raise SystemRefused(f"{path} is missing: the compiled part of Strainwatch was not built. {BUILD}")
     loaded = ctypes.CDLL(str(path))
-    if loaded.layout() != ctypes.sizeof(Panel) * 10000 + ctypes.sizeof(Task):
+    loaded.layout.restype = c_int64
+    if loaded.layout() != LAYOUT:
         raise SystemRefused(f"{path} was built from another version of Strainwatch. {BUILD}")
-    loaded.window_features.argtypes = [POINTER(Panel), POINTER(Moments), c_int64, c_int64, POINTER(Results)]
+    loaded.window_features.argtypes = [POINTER(Plan), POINTER(Moments), c_int64, c_int64, POINTER(Results)]
     loaded.window_features.restype = c_int
+    loaded.derived_values.argtypes = [c_int64, c_void_p, c_void_p, c_void_p, c_int64, c_void_p]
+    loaded.derived_values.restype = None
     loaded.visible_pairs.argtypes = [POINTER(History), POINTER(Moments), c_int64, c_int64, c_void_p, c_void_p]
     loaded.visible_pairs.restype = c_int64
     loaded.last_covered.argtypes = [POINTER(Coverage), POINTER(Moments), c_int64, c_void_p]

@@ -16,7 +16,7 @@ same bits. features/windows.py prepares the arrays and is the only caller.
 #endif
 
 #define LANES 8
-#define BLOCK 64 /* moments whose results are kept in cache before they are written out */
+#define BLOCK 64 /* moments whose features are kept in cache until all are known */
 #define DAY_US 86400000000LL
 
 #ifdef _WIN32
@@ -59,6 +59,7 @@ typedef struct {
     const double *weight;  /* exponential: keep ** age for age 0 ... weights - 1; older days weigh nothing */
     int64_t weights, memory; /* exponential: which of the panel's memories is its own */
     int64_t feature[LANES];  /* where the lane's result goes, -1 for nowhere */
+    MasksInMemory wanted;    /* -1 in the lanes whose results go anywhere */
     double empty[LANES];     /* result of a covered window without rows; NaN: missing */
     double most_covered_days; /* the most that any lane asks for in the next line */
     double least_covered_days[LANES]; /* fewer covered days make the result missing */
@@ -83,9 +84,21 @@ typedef struct {
     const int64_t *athlete, *day, *as_of;
 } Moments;
 
-/* Column-major results: features x moments. `day` and `reason` may be NULL. */
+/* A feature worked out from up to three others, which stand before it. */
 typedef struct {
-    int64_t moments;
+    int64_t derivation, feature, input[3];
+} Derived;
+
+typedef struct {
+    int64_t features, panels, derivations;
+    const Panel *panel;
+    const Derived *derived;
+} Plan;
+
+/* Results by feature: `value` in rows of `stride` (a multiple of eight, at an address that is one of 64), `day` and
+`reason` in rows of `moments`; these two may be NULL. */
+typedef struct {
+    int64_t moments, stride;
     double *value;
     int32_t *day;
     uint8_t *reason;
@@ -148,6 +161,8 @@ static inline Lanes absolute(Lanes values) {
 static inline Lanes quotient(Lanes top, Lanes bottom) {
     return choose(bottom > all(0), top / bottom, all(NONE));
 }
+
+#include "derived.h"
 
 static inline int64_t smaller(int64_t a, int64_t b) {
     return a < b ? a : b;
@@ -486,13 +501,20 @@ static Lanes exponential(View *view, const Task *task) {
     return quotient(decay.total, all(covered_weight(view, task, newest)) + decay.outside);
 }
 
-/* Day of the newest used row of each lane; NaN without one. */
-static Lanes newest_day(const View *view, const Window *window) {
+/* Day, or value, of the newest used row of each lane; NaN without one. Looks at the rows themselves: it mostly ends at
+the first of them, long before the window does. */
+static Lanes newest(const View *view, const Task *task, const int wants_day) {
+    const Panel *panel = view->panel;
+    const History *history = &panel->history;
+    int64_t last = view->day - task->lag_days, oldest = last - task->window_days;
     Lanes found = all(NONE);
-    Masks open = ~(Masks){0};
-    for (int64_t at = window->from; at < window->to; at++) {
-        Masks here = open & is_used(window, values_of(view, at));
-        found = choose(here, all((double)view->day_of[at]), found);
+    Masks open = task->wanted;
+    for (int64_t row = view->end - 1; row >= history->start[view->athlete] && history->day[row] > oldest; row--) {
+        if (history->day[row] > last || !sees(history->known_at[row], history->superseded_at[row], view->as_of))
+            continue;
+        Lanes values = panel->values[row];
+        Masks here = open & (values >= all(task->at_least));
+        found = choose(here, wants_day ? all((double)history->day[row]) : values, found);
         open &= ~here;
         if (!__builtin_reduce_or(open))
             break;
@@ -500,24 +522,12 @@ static Lanes newest_day(const View *view, const Window *window) {
     return found;
 }
 
-static Lanes newest_value(const View *view, const Window *window) {
-    Lanes found = all(NONE);
-    Masks open = ~(Masks){0};
-    for (int64_t at = window->from; at < window->to && __builtin_reduce_or(open); at++) {
-        Lanes values = values_of(view, at);
-        Masks here = open & is_used(window, values);
-        found = choose(here, values, found);
-        open &= ~here;
-    }
-    return found;
-}
-
 /* Mean of the newest day's used rows, or of all earlier ones: a test of both limbs is one result. */
-static Lanes mean_by_newest_day(const View *view, const Window *window, int before) {
-    Lanes newest = newest_day(view, window), total = all(0), count = all(0);
+static Lanes mean_by_newest_day(const View *view, const Window *window, const Task *task, int before) {
+    Lanes newest_day = newest(view, task, 1), total = all(0), count = all(0);
     for (int64_t at = window->from; at < window->to; at++) {
         Lanes values = values_of(view, at), day = all((double)view->day_of[at]);
-        Masks taken = is_used(window, values) & (before ? day < newest : day == newest);
+        Masks taken = is_used(window, values) & (before ? day < newest_day : day == newest_day);
         total += kept(taken, values);
         count += kept(taken, all(1));
     }
@@ -534,8 +544,8 @@ static Lanes extreme(const View *view, const Window *window, double sign) {
 }
 
 /* Sample standard deviation (ddof 1) of the rows, taken around one of them: equal values leave exactly 0. */
-static Lanes spread(const View *view, const Window *window) {
-    Lanes origin = newest_value(view, window), mean = all(0), squares = all(0);
+static Lanes spread(const View *view, const Window *window, const Task *task) {
+    Lanes origin = newest(view, task, 0), mean = all(0), squares = all(0);
     for (int64_t at = window->from; at < window->to; at++) {
         Lanes values = values_of(view, at);
         mean += kept(is_used(window, values), values - origin);
@@ -670,10 +680,10 @@ static Lanes compute(View *view, const Window *window, const Task *task) {
     case MEAN: return quotient(window->sum, window->used);
     case MAX: return extreme(view, window, 1);
     case MIN: return extreme(view, window, -1);
-    case LAST: return newest_value(view, window);
-    case LAST_DAY_MEAN: return mean_by_newest_day(view, window, 0);
-    case MEAN_BEFORE_LAST_DAY: return mean_by_newest_day(view, window, 1);
-    case SPREAD: return spread(view, window);
+    case LAST: return newest(view, task, 0);
+    case LAST_DAY_MEAN: return mean_by_newest_day(view, window, task, 0);
+    case MEAN_BEFORE_LAST_DAY: return mean_by_newest_day(view, window, task, 1);
+    case SPREAD: return spread(view, window, task);
     case COUNT: return choose(window->used > all(0), window->used, all(NONE));
     case DAY_COUNT: return choose(window->used > all(0), day_count(view, window), all(NONE));
     case COVERED_SHARE_PCT: return quotient(all(100) * day_count(view, window), days_in_use(view, window));
@@ -681,8 +691,8 @@ static Lanes compute(View *view, const Window *window, const Task *task) {
     case DAILY_SPREAD: return daily_spread(view, window);
     case DAILY_SLOPE: return daily_slope(view, window, task);
     case EXPONENTIAL: return exponential(view, task);
-    case DAYS_SINCE: return all((double)view->day) - newest_day(view, window);
-    case YEARS_SINCE: return (all((double)view->day) - newest_day(view, window)) / all(365.25);
+    case DAYS_SINCE: return all((double)view->day) - newest(view, task, 1);
+    case YEARS_SINCE: return (all((double)view->day) - newest(view, task, 1)) / all(365.25);
     case DAYS_SINCE_REST: return days_since_rest(view, window, task);
     case LONGEST_RUN_DAYS: return choose(window->used > all(0), longest_run(view, window), all(NONE));
     }
@@ -734,32 +744,48 @@ static inline __attribute__((always_inline)) void transpose(const LanesInMemory 
     }
 }
 
-static void write_task(const Task *task, const LanesInMemory *results, int64_t stride, int64_t first, int64_t count, Results *out) {
-    for (int64_t i = 0; i < count; i += LANES) {
+/* The results of one task into the block: features x BLOCK moments. */
+static void store(const Task *task, const LanesInMemory *results, int64_t stride, double *block) {
+    for (int64_t i = 0; i < BLOCK; i += LANES) {
         Lanes columns[LANES];
         transpose(results + i * stride, stride, columns);
-        for (int lane = 0; lane < LANES; lane++) {
-            if (task->feature[lane] < 0)
-                continue;
-            double *target = out->value + task->feature[lane] * out->moments + first + i;
-            if (i + LANES <= count)
-                *(LanesInMemory *)target = columns[lane];
-            else
-                memcpy(target, &columns[lane], (size_t)(count - i) * sizeof *target);
-        }
+        for (int lane = 0; lane < LANES; lane++)
+            if (task->feature[lane] >= 0)
+                *(LanesInMemory *)(block + task->feature[lane] * BLOCK + i) = columns[lane];
+    }
+}
+
+static void derive_block(const Plan *plan, double *block) {
+    for (int64_t d = 0; d < plan->derivations; d++) {
+        const Derived *derived = &plan->derived[d];
+        const double *a = block + derived->input[0] * BLOCK, *b = block + derived->input[1] * BLOCK;
+        const double *c = block + derived->input[2] * BLOCK;
+        for (int64_t i = 0; i < BLOCK; i += LANES)
+            *(LanesInMemory *)(block + derived->feature * BLOCK + i) =
+                derive(derived->derivation, *(const LanesInMemory *)(a + i), *(const LanesInMemory *)(b + i),
+                       *(const LanesInMemory *)(c + i));
+    }
+}
+
+/* Past the cache: nobody reads the results soon. */
+static void write_out(const Plan *plan, const double *block, int64_t first, int64_t count, Results *out) {
+    for (int64_t feature = 0; feature < plan->features; feature++) {
+        double *target = out->value + feature * out->stride + first;
+        for (int64_t i = 0; i < count; i += LANES)
+            __builtin_nontemporal_store(*(const LanesInMemory *)(block + feature * BLOCK + i), (Lanes *)(target + i));
     }
 }
 
 static void write_why(
     const View *view, const Window *window, const Task *task, Lanes result, Masks reason, int64_t moment, Results *out) {
-    Lanes newest = newest_day(view, window);
+    Lanes newest_day = newest(view, task, 1);
     int64_t otherwise = window->to > window->from ? TOO_FEW_VALUES : NONE_IN_WINDOW;
     for (int lane = 0; lane < LANES; lane++) {
         if (task->feature[lane] < 0)
             continue;
         int64_t at = task->feature[lane] * out->moments + moment;
         int missing = isnan(result[lane]);
-        out->day[at] = missing || isnan(newest[lane]) ? INT32_MIN : (int32_t)newest[lane];
+        out->day[at] = missing || isnan(newest_day[lane]) ? INT32_MIN : (int32_t)newest_day[lane];
         out->reason[at] = (uint8_t)(reason[lane] ? reason[lane] : missing ? otherwise : PRESENT);
     }
 }
@@ -836,29 +862,84 @@ EXPORT int vector_level(void) {
 
 /* The size of what callers must lay out alike: a library that was built from another version says so. */
 EXPORT int64_t layout(void) {
-    return (int64_t)(sizeof(Panel) * 10000 + sizeof(Task));
+    return (int64_t)(sizeof(Panel) * 100000000 + sizeof(Task) * 10000 + sizeof(Plan) + sizeof(Derived) + sizeof(Results));
 }
 
-/* The panel's features of the moments first ... last - 1. Returns 0, or 1 if memory ran out. */
-EXPORT int window_features(const Panel *panel, const Moments *moments, int64_t first, int64_t last, Results *out) {
-    View view = {.panel = panel, .end = -1, .checked = -1, .remembered = -1};
-    void *room = make_room(&view, panel);
-    LanesInMemory *results = malloc((size_t)(BLOCK * panel->tasks + 1) * sizeof *results);
-    int failed = !room || !results;
-    for (int64_t block = first; block < last && !failed; block += BLOCK) {
-        int64_t count = smaller(BLOCK, last - block);
-        for (int64_t i = 0; i < count; i++) {
-            view.athlete = moments->athlete[block + i];
-            view.day = moments->day[block + i];
-            view.as_of = moments->as_of[block + i];
-            answer(&view, results + i * panel->tasks, block + i, out);
+/* What one thread needs: a view of each panel, the results of one panel and the features of all, of one block. */
+typedef struct {
+    View *view;
+    void **room;
+    LanesInMemory *results;
+    double *block;
+} Desk;
+
+static Desk set_up(const Plan *plan) {
+    int64_t tasks = 0;
+    for (int64_t p = 0; p < plan->panels; p++)
+        tasks = larger(tasks, plan->panel[p].tasks);
+    Desk desk = {
+        .view = calloc((size_t)plan->panels + 1, sizeof(View)),
+        .room = calloc((size_t)plan->panels + 1, sizeof(void *)),
+        .results = calloc((size_t)(BLOCK * tasks) + 1, sizeof(Lanes)),
+        .block = calloc((size_t)(BLOCK * plan->features) + 1, sizeof(double)),
+    };
+    if (desk.view && desk.room)
+        for (int64_t p = 0; p < plan->panels; p++) {
+            desk.view[p] = (View){.panel = &plan->panel[p], .end = -1, .checked = -1, .remembered = -1};
+            desk.room[p] = make_room(&desk.view[p], &plan->panel[p]);
         }
-        for (int64_t t = 0; t < panel->tasks; t++)
-            write_task(&panel->task[t], results + t, panel->tasks, block, count, out);
+    return desk;
+}
+
+static int is_ready(const Desk *desk, const Plan *plan) {
+    int ready = desk->view && desk->room && desk->results && desk->block;
+    for (int64_t p = 0; ready && p < plan->panels; p++)
+        ready = desk->room[p] != NULL;
+    return ready;
+}
+
+static void clear(Desk *desk, const Plan *plan) {
+    for (int64_t p = 0; desk->room && p < plan->panels; p++)
+        free(desk->room[p]);
+    free(desk->room);
+    free(desk->view);
+    free(desk->results);
+    free(desk->block);
+}
+
+/* All features of the moments first ... last - 1; `first` is a multiple of eight. Returns 0, or 1 if memory ran out. */
+EXPORT int window_features(const Plan *plan, const Moments *moments, int64_t first, int64_t last, Results *out) {
+    Desk desk = set_up(plan);
+    int ready = is_ready(&desk, plan);
+    for (int64_t start = first; start < last && ready; start += BLOCK) {
+        int64_t count = smaller(BLOCK, last - start);
+        for (int64_t p = 0; p < plan->panels; p++) {
+            View *view = &desk.view[p];
+            int64_t tasks = view->panel->tasks;
+            for (int64_t i = 0; i < count; i++) {
+                view->athlete = moments->athlete[start + i];
+                view->day = moments->day[start + i];
+                view->as_of = moments->as_of[start + i];
+                answer(view, desk.results + i * tasks, start + i, out);
+            }
+            for (int64_t t = 0; t < tasks; t++)
+                store(&view->panel->task[t], desk.results + t, tasks, desk.block);
+        }
+        derive_block(plan, desk.block);
+        write_out(plan, desk.block, start, count, out);
     }
-    free(room);
-    free(results);
-    return failed;
+#ifdef __x86_64__
+    __builtin_ia32_sfence();
+#endif
+    clear(&desk, plan);
+    return !ready;
+}
+
+/* One derivation on arrays whose length is a multiple of eight. */
+EXPORT void derived_values(int64_t derivation, const double *a, const double *b, const double *c, int64_t count, double *out) {
+    for (int64_t i = 0; i < count; i += LANES)
+        *(LanesInMemory *)(out + i) = derive(derivation, *(const LanesInMemory *)(a + i), *(const LanesInMemory *)(b + i),
+                                             *(const LanesInMemory *)(c + i));
 }
 
 /* Pairs of a moment and a row that it sees within `reach_days`: moments rise, and rows within a moment. Returns their

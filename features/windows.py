@@ -44,6 +44,8 @@ LOOKS_AT_ROWS = frozenset(
     {"max", "min", "last", "last_day_mean", "mean_before_last_day", "days_since", "years_since", "days_since_rest"}
 )
 """Aggregates that pick rows out and need no count of them."""
+LOOKS_AT_NEWEST = frozenset({"last", "days_since", "years_since"})
+"""Of these, the ones that need the newest row alone."""
 
 
 class Window(Protocol):
@@ -269,6 +271,20 @@ class Task:
     least_held_share: Sequence[float]
 
     @property
+    def reach_days(self) -> int:
+        return self.window.lag_days + self.window.window_days
+
+    @property
+    def counts(self) -> bool:
+        """Whether it asks how many rows hold or use a column."""
+        return self.window.aggregate not in LOOKS_AT_ROWS or not np.isnan(self.empty).all()
+
+    @property
+    def reads_window(self) -> bool:
+        """Whether it reads more than the newest row."""
+        return self.counts or self.window.aggregate not in LOOKS_AT_NEWEST
+
+    @property
     def weight(self) -> Floats:
         """An exponential average's weight of each age in days, newest first; what is older than 40 spans weighs less
         than a float can tell."""
@@ -295,27 +311,75 @@ class Panel:
     tasks: Sequence[Task]
 
 
-class WindowFeatures:
-    """A panel ready to be asked for its features, which it writes into `value` (features, moments).
+@dataclass(frozen=True)
+class Derived:
+    """A feature worked out from others that stand before it: which of DERIVATIONS, its place, its inputs' places."""
 
-    Where given, `day` (int32) gets the local day of the newest row behind each value, the smallest integer where it is
-    missing, and `reason` (uint8) why it is missing: see REASONS.
+    derivation: int
+    feature: int
+    inputs: Sequence[int]
+
+
+class Plan:
+    """Panels and derivations made ready for the kernel, which writes all features of a range of moments at once."""
+
+    def __init__(self, panels: Sequence[Panel], derived: Sequence[Derived], features: int, *, why: bool) -> None:
+        made = [_native_panel(panel, why) for panel in panels]
+        self._kept_alive = (panels, [kept for _, kept in made])
+        self._native = native.Plan(
+            features=features,
+            panels=len(made),
+            derivations=len(derived),
+            panel=(native.Panel * len(made))(*(panel for panel, _ in made)),
+            derived=(native.Derived * len(derived))(*map(_native_derived, derived)),
+        )
+
+    def write(self, moments: Moments, first: int, last: int, out: Results) -> None:
+        """The features of the moments first to last - 1, first a multiple of eight: each moment stands alone, so
+        threads may share them out."""
+        where, results = moments.as_native(), out.as_native()
+        native.check(native.library().window_features(self._native, where, first, last, results))
+
+
+@dataclass(frozen=True)
+class Results:
+    """Arrays of shape (features, moments).
+
+    `day` (int32) is the local day of the newest row behind each value, the smallest integer where it is missing;
+    `reason` (uint8) says why it is missing: see REASONS. Both are None where nobody asks why.
     """
 
-    def __init__(self, panel: Panel, moments: Moments, value: Floats, day: Any = None, reason: Any = None) -> None:
-        tasks = sorted(panel.tasks, key=lambda task: (task.at_least, task.window.lag_days, task.window.window_days))
-        weights = [task.weight for task in tasks]
-        speed_of = _speed_of(panel)
-        coverage = panel.coverage or Coverage(*[np.empty((0, 0), np.int64)] * 4)
-        self._panel = _native_panel(panel, coverage, speed_of, tasks, weights)
-        self._moments = moments.as_native()
-        pointers = (None, None) if reason is None else (native.address(day), native.address(reason))
-        self._results = native.Results(value.shape[1], native.address(value), *pointers)
-        self._kept_alive = (panel, coverage, weights, speed_of, moments, value, day, reason)
+    value: Floats
+    day: npt.NDArray[np.int32] | None
+    reason: npt.NDArray[np.uint8] | None
 
-    def write(self, first: int, last: int) -> None:
-        """The features of the moments first to last - 1: each stands alone, so threads may share them out."""
-        native.check(native.library().window_features(self._panel, self._moments, first, last, self._results))
+    @classmethod
+    def of(cls, features: int, moments: int, *, why: bool) -> Results:
+        shape = (features, moments)
+        day = np.full(shape, np.iinfo(np.int32).min, np.int32) if why else None
+        return cls(_aligned(features, moments), day, np.zeros(shape, np.uint8) if why else None)
+
+    def as_native(self) -> native.Results:
+        return native.Results(
+            moments=self.value.shape[1],
+            stride=self.value.strides[0] // self.value.itemsize,
+            value=self.value.ctypes.data,
+            day=None if self.day is None else native.address(self.day),
+            reason=None if self.reason is None else native.address(self.reason),
+        )
+
+
+def _aligned(rows: int, columns: int) -> Floats:
+    """Room whose rows begin at whole cache lines, so that the kernel can write past the cache."""
+    stride = -(-columns // native.LANES) * native.LANES
+    room = np.empty(rows * stride + native.LANES)
+    skipped = -(room.ctypes.data // room.itemsize) % native.LANES
+    return room[skipped : skipped + rows * stride].reshape(rows, stride)[:, :columns]
+
+
+def _native_derived(derived: Derived) -> native.Derived:
+    inputs = (*derived.inputs, *[derived.inputs[0]] * (3 - len(derived.inputs)))
+    return native.Derived(derivation=derived.derivation, feature=derived.feature, input=inputs)
 
 
 def _speed_of(panel: Panel) -> Ints:
@@ -325,11 +389,14 @@ def _speed_of(panel: Panel) -> Ints:
     return lanes
 
 
-def _native_panel(
-    panel: Panel, coverage: Coverage, speed_of: Ints, tasks: Sequence[Task], weights: Sequence[Floats]
-) -> native.Panel:
+def _native_panel(panel: Panel, why: bool) -> tuple[native.Panel, Any]:
+    """The panel as the kernel reads it, and the arrays that must live as long."""
+    tasks = sorted(panel.tasks, key=lambda task: (task.at_least, task.window.lag_days, task.window.window_days))
+    weights = [task.weight for task in tasks]
+    speed_of = _speed_of(panel)
+    coverage = panel.coverage or Coverage(*[np.empty((0, 0), np.int64)] * 4)
     exponential = np.cumsum([len(weight) > 0 for weight in weights])
-    return native.Panel(
+    made = native.Panel(
         history=panel.history.as_native(),
         coverage=coverage.as_native(),
         always_in_use=panel.coverage is None,
@@ -338,19 +405,20 @@ def _native_panel(
         speeds=len(panel.speeds),
         speed=(ctypes.c_void_p * len(panel.speeds))(*(native.address(speed) for speed, _ in panel.speeds)),
         speed_of=native.address(speed_of),
-        reach_days=max(task.window.lag_days + task.window.window_days for task in tasks),
+        reach_days=max((task.reach_days for task in tasks if why or task.reads_window), default=0),
         most_rows=int(np.diff(panel.history.start).max(initial=0)),
         tasks=len(tasks),
         memories=int(exponential[-1]),
         task=(native.Task * len(tasks))(*map(_native_task, tasks, weights, (exponential - 1).tolist())),
     )
+    return made, (coverage, weights, speed_of)
 
 
 def _native_task(task: Task, weight: Floats, memory: int) -> native.Task:
     return native.Task(
         aggregate=AGGREGATES.index(task.window.aggregate),
         adds_up=task.window.aggregate in ADDS_UP,
-        counts=task.window.aggregate not in LOOKS_AT_ROWS or not np.isnan(task.empty).all(),
+        counts=task.counts,
         lag_days=task.window.lag_days,
         window_days=task.window.window_days,
         at_least=task.at_least,
@@ -358,6 +426,7 @@ def _native_task(task: Task, weight: Floats, memory: int) -> native.Task:
         weights=len(weight),
         memory=memory,
         feature=tuple(task.feature),
+        wanted=tuple(-(feature >= 0) for feature in task.feature),
         empty=tuple(task.empty),
         most_covered_days=max(task.least_covered_days),
         least_covered_days=tuple(task.least_covered_days),
