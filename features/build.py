@@ -67,6 +67,8 @@ WHY = {
 NOT_COMPUTABLE = "cannot be computed from these values"
 CHUNK = 1 << 14
 """Moments that a thread works on before it takes the next ones."""
+MANY_ROWS = 100_000
+"""Rows from which on a table's columns are prepared side by side."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,7 @@ def _build(
 ) -> tuple[_Arrays, Moments, Results]:
     athletes = pd.Index(index["athlete_id"].unique()).sort_values()
     arrays, moments = _Arrays(tables, athletes), Moments.of(index, athletes)
-    plan = Plan(list(_panels(specs, arrays)), _derived(specs), len(specs), why=why)
+    plan = Plan(list(_panels(specs, arrays)), _derived(specs), len(specs))
     results = Results.of(len(specs), len(index), why=why)
 
     def chunk(first: int) -> None:
@@ -125,10 +127,10 @@ def _build(
     return arrays, moments, results
 
 
-def _side_by_side(task: Callable[[int], None], parts: range) -> None:
-    """One thread per processor: the kernel lets others run meanwhile."""
+def _side_by_side(task: Callable[[int], None], parts: range, worth_it: bool = True) -> None:
+    """One thread per processor: the kernel and NumPy let others run meanwhile."""
     threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if len(parts) < 2 or threads < 2:
+    if not worth_it or len(parts) < 2 or threads < 2:
         for part in parts:
             task(part)
         return
@@ -246,10 +248,14 @@ def _panel(key: _PanelKey, columns: _Columns, arrays: _Arrays) -> Panel:
     history = arrays.history(table, dated_by, where)
     values = np.zeros((len(history.day), LANES))
     recorded = np.full((len(arrays.athletes), LANES), FOREVER)
-    for lane, column in enumerate(columns):
-        values[:, lane] = history.taken(arrays.column(table, column))
-        if any(spec.empty is not None for _, spec in columns[column]):
-            recorded[:, lane] = arrays.recorded(table, dated_by, column)
+    names = list(columns)
+
+    def fill(lane: int) -> None:
+        values[:, lane] = history.taken(arrays.column(table, names[lane]))
+        if any(spec.empty is not None for _, spec in columns[names[lane]]):
+            recorded[:, lane] = arrays.recorded(table, dated_by, names[lane])
+
+    _side_by_side(fill, range(len(names)), worth_it=len(values) > MANY_ROWS)
     return Panel(
         history=history,
         coverage=arrays.coverage(table),

@@ -35,7 +35,7 @@ class Coverage(ctypes.Structure):
 
 class Task(ctypes.Structure):
     _fields_ = [
-        *((name, c_int64) for name in ("aggregate", "adds_up", "counts", "lag_days", "window_days")),
+        *((name, c_int64) for name in ("aggregate", "adds_up", "counts", "reads_window", "lag_days", "window_days")),
         ("at_least", c_double),
         ("weight", c_void_p),
         ("weights", c_int64),
@@ -58,7 +58,7 @@ class Panel(ctypes.Structure):
         ("speeds", c_int64),
         ("speed", POINTER(c_void_p)),
         ("speed_of", c_void_p),
-        *((name, c_int64) for name in ("reach_days", "most_rows", "tasks", "memories")),
+        *((name, c_int64) for name in ("most_rows", "tasks", "memories")),
         ("task", POINTER(Task)),
     ]
 

@@ -53,7 +53,8 @@ typedef struct {
 
 /* One aggregate of one window for up to eight columns. */
 typedef struct {
-    int64_t aggregate, adds_up, counts; /* counts: it needs to know the rows that hold or use the column */
+    int64_t aggregate, adds_up;
+    int64_t counts, reads_window; /* it asks how many rows hold or use the column; more than the newest row */
     int64_t lag_days, window_days;
     double at_least;       /* values below are not used; minus infinity: all are */
     const double *weight;  /* exponential: keep ** age for age 0 ... weights - 1; older days weigh nothing */
@@ -75,8 +76,7 @@ typedef struct {
     int64_t speeds;                /* columns that must agree for rows to be added up */
     const double *const *speed;    /* speeds x rows; NaN where not stated */
     const MasksInMemory *speed_of; /* speeds: -1 in the lanes that a speed belongs to */
-    int64_t reach_days, most_rows; /* of all tasks, lag included; rows of the athlete with most */
-    int64_t tasks, memories;       /* tasks; how many of them are exponential */
+    int64_t most_rows, tasks, memories; /* rows of the athlete with most; how many tasks are exponential */
     const Task *task;              /* ordered by at_least, lag and window */
 } Panel;
 
@@ -114,20 +114,33 @@ typedef struct {
     LanesInMemory *total, *outside;
 } Memory;
 
+/* Rows, newest first: which, of what day, and how many of those before it lie on days that no coverage names. */
+typedef struct {
+    int64_t *row, *day, *outside;
+} Rows;
+
+/* An athlete's rows in one panel: what holds of them at any moment that comes late enough. */
+typedef struct {
+    int64_t athlete, complete; /* -1: nobody yet; whether every row holds every column */
+    int64_t *settled;          /* from when on nothing changes up to this row */
+    int64_t *covered;          /* whether its day is covered in the end */
+    int64_t *lasting;          /* how many of the rows up to this one were never superseded */
+    Rows rows;                 /* those rows, after as much room again */
+    Memory *memory;
+    int remembers;
+} Athlete;
+
 /* What one moment sees of one panel, newest row first. */
 typedef struct {
     const Panel *panel;
     int64_t athlete, day, as_of;
     int64_t rows, stretches, end; /* end: first of the athlete's rows that is dated after the moment */
-    int64_t *row, *day_of;
-    int64_t *outside; /* outside[k]: how many of the rows before k lie on days that no coverage names */
-    Stretch *stretch; /* known and disjoint, oldest first */
-    LanesInMemory *total; /* totals per day; NaN for a lane without a used row on that day */
+    Rows seen, covered_up;        /* seen: the athlete's lasting rows, the first of them covered up by newer ones */
+    int64_t newer;                /* how many */
+    Stretch *stretch;             /* known and disjoint, oldest first */
+    LanesInMemory *total;         /* totals per day; NaN for a lane without a used row on that day */
     int64_t *total_day;
-    int64_t checked, complete; /* for whom; whether all of that athlete's rows hold every column */
-    int64_t remembered;   /* whose memories these are; -1: nobody's */
-    int64_t *settled;     /* rows of that athlete: from when on nothing changes up to this row */
-    Memory *memory;
+    Athlete of;
 } View;
 
 /* The rows of one window and what nearly every aggregate needs of them. */
@@ -246,26 +259,59 @@ static int is_covered(const View *view, int64_t day) {
     return 0;
 }
 
+/* The newest row that ends its day and up to which everything was settled; one before the first if there is none. */
+static int64_t last_settled(const View *view, int64_t begin, int64_t end) {
+    const int64_t *day = view->panel->history.day;
+    int64_t at = end - 1;
+    while (at >= begin && (view->of.settled[at - begin] > view->as_of || (at + 1 < end && day[at + 1] == day[at])))
+        at--;
+    return at;
+}
+
+static void swap(int64_t *a, int64_t *b) {
+    int64_t kept_value = *a;
+    *a = *b;
+    *b = kept_value;
+}
+
+/* What stands in for lasting rows changes places with them: the second time undoes the first. */
+static void cover_up(View *view) {
+    for (int64_t i = 0; i < view->newer; i++) {
+        swap(&view->seen.row[i], &view->covered_up.row[i]);
+        swap(&view->seen.day[i], &view->covered_up.day[i]);
+        swap(&view->seen.outside[i], &view->covered_up.outside[i]);
+    }
+}
+
+/* All rows that the moment sees: those that were settled by then, and before them the visible ones of the others. */
 static void gather(View *view) {
-    const Panel *panel = view->panel;
-    const History *history = &panel->history;
-    int64_t oldest = view->day - panel->reach_days, begin = history->start[view->athlete];
-    int64_t count = 0, outside = 0;
+    const History *history = &view->panel->history;
+    const Athlete *of = &view->of;
+    int64_t begin = history->start[view->athlete], all_rows = history->start[view->athlete + 1] - begin;
     view->end = end_near(history, view->athlete, view->day, view->end);
-    for (int64_t row = view->end - 1; row >= begin && history->day[row] > oldest; row--) {
+    int64_t settled = last_settled(view, begin, view->end), newer = 0;
+    for (int64_t row = settled + 1; row < view->end; row++)
+        newer += sees(history->known_at[row], history->superseded_at[row], view->as_of);
+    int64_t lasting = all_rows ? of->lasting[all_rows - 1] : 0;
+    int64_t first = view->panel->most_rows + lasting - (settled >= begin ? of->lasting[settled - begin] : 0);
+    view->newer = newer;
+    view->seen = (Rows){of->rows.row + first - newer, of->rows.day + first - newer, of->rows.outside + first - newer};
+    view->rows = view->panel->most_rows + lasting - first + newer;
+    int64_t outside = of->rows.outside[first];
+    for (int64_t row = settled + 1, at = newer; row < view->end; row++) {
         if (!sees(history->known_at[row], history->superseded_at[row], view->as_of))
             continue;
-        view->row[count] = row;
-        view->day_of[count] = history->day[row];
-        view->outside[count++] = outside;
-        outside += !is_covered(view, history->day[row]);
+        at--;
+        outside -= !is_covered(view, history->day[row]);
+        view->covered_up.row[at] = row;
+        view->covered_up.day[at] = history->day[row];
+        view->covered_up.outside[at] = outside;
     }
-    view->outside[count] = outside;
-    view->rows = count;
+    cover_up(view);
 }
 
 static inline Lanes values_of(const View *view, int64_t at) {
-    return view->panel->values[view->row[at]];
+    return view->panel->values[view->seen.row[at]];
 }
 
 static inline Masks is_used(const Window *window, Lanes values) {
@@ -281,7 +327,7 @@ static double covered_days(const View *view, int64_t lag, int64_t days) {
 
 static Window first_window(const View *view, const Task *task) {
     Window window = {.at_least = task->at_least, .lag = task->lag_days, .slowest = all(INFINITY), .fastest = all(-INFINITY)};
-    while (window.from < view->rows && view->day_of[window.from] > view->day - window.lag)
+    while (window.from < view->rows && view->seen.day[window.from] > view->day - window.lag)
         window.from++;
     window.to = window.counted = window.from;
     return window;
@@ -290,7 +336,7 @@ static Window first_window(const View *view, const Task *task) {
 static void note_speeds(const View *view, Window *window, int64_t at, Masks held) {
     const Panel *panel = view->panel;
     for (int64_t i = 0; i < panel->speeds; i++) {
-        double speed = panel->speed[i][view->row[at]];
+        double speed = panel->speed[i][view->seen.row[at]];
         Masks lanes = held & panel->speed_of[i];
         window->slowest = choose(lanes & (all(speed) < window->slowest), all(speed), window->slowest);
         window->fastest = choose(lanes & (all(speed) > window->fastest), all(speed), window->fastest);
@@ -302,7 +348,7 @@ static void widen(const View *view, Window *window, int64_t days) {
     if (window->days == days)
         return;
     int64_t oldest = view->day - window->lag - days;
-    while (window->to < view->rows && view->day_of[window->to] > oldest)
+    while (window->to < view->rows && view->seen.day[window->to] > oldest)
         window->to++;
     window->days = days;
     window->covered = covered_days(view, window->lag, days);
@@ -330,7 +376,7 @@ static inline __attribute__((always_inline)) void add_rows(const View *view, Win
 }
 
 static void count_rows(const View *view, Window *window) {
-    if (view->complete && window->at_least == -INFINITY)
+    if (view->of.complete && window->at_least == -INFINITY)
         add_rows(view, window, 1);
     else
         add_rows(view, window, 0);
@@ -340,10 +386,10 @@ static void count_rows(const View *view, Window *window) {
 static int64_t day_totals(const View *view, const Window *window) {
     int64_t count = 0;
     for (int64_t at = window->from; at < window->to;) {
-        int64_t day = view->day_of[at];
+        int64_t day = view->seen.day[at];
         Lanes total = all(0);
         Masks any = {0};
-        for (; at < window->to && view->day_of[at] == day; at++) {
+        for (; at < window->to && view->seen.day[at] == day; at++) {
             Lanes values = values_of(view, at);
             Masks uses = is_used(window, values);
             total += kept(uses, values);
@@ -358,12 +404,12 @@ static int64_t day_totals(const View *view, const Window *window) {
 /* Days that hold a used row although no coverage names them: the row itself is the evidence. */
 static Lanes outside_days(const View *view, const Window *window) {
     Lanes found = all(0);
-    if (view->outside[window->to] == view->outside[window->from])
+    if (view->seen.outside[window->to] == view->seen.outside[window->from])
         return found;
     for (int64_t at = window->from; at < window->to;) {
-        int64_t day = view->day_of[at], is_outside = view->outside[at + 1] > view->outside[at];
+        int64_t day = view->seen.day[at], is_outside = view->seen.outside[at + 1] > view->seen.outside[at];
         Masks any = {0};
-        for (; at < window->to && view->day_of[at] == day; at++)
+        for (; at < window->to && view->seen.day[at] == day; at++)
             any |= is_used(window, values_of(view, at));
         if (is_outside)
             found += kept(any, all(1));
@@ -394,10 +440,10 @@ static int64_t coverage_settled(const Coverage *coverage, int64_t athlete, int64
 }
 
 /* From when on nothing changes up to each of the athlete's rows, and whether its day is covered in the end. */
-static void settle(View *view, int64_t *covered) {
+static void settle(const View *view, Athlete *of) {
     const Panel *panel = view->panel;
     const History *history = &panel->history;
-    int64_t begin = history->start[view->athlete], latest = INT64_MIN;
+    int64_t begin = history->start[view->athlete], latest = INT64_MIN, lasting = 0;
     for (int64_t row = begin; row < history->start[view->athlete + 1]; row++) {
         int is_covered_at_last = 1;
         if (!panel->always_in_use) {
@@ -407,9 +453,44 @@ static void settle(View *view, int64_t *covered) {
         latest = larger(latest, history->known_at[row]);
         if (history->superseded_at[row] != INT64_MAX)
             latest = larger(latest, history->superseded_at[row]);
-        view->settled[row - begin] = latest;
-        covered[row - begin] = is_covered_at_last;
+        lasting += history->superseded_at[row] == INT64_MAX;
+        of->settled[row - begin] = latest;
+        of->covered[row - begin] = is_covered_at_last;
+        of->lasting[row - begin] = lasting;
     }
+}
+
+/* The athlete's lasting rows, newest first, behind room for as many others. */
+static void line_up(const View *view, Athlete *of) {
+    const History *history = &view->panel->history;
+    int64_t begin = history->start[view->athlete], at = view->panel->most_rows, outside = 0;
+    for (int64_t row = history->start[view->athlete + 1] - 1; row >= begin; row--) {
+        if (history->superseded_at[row] != INT64_MAX)
+            continue;
+        of->rows.row[at] = row;
+        of->rows.day[at] = history->day[row];
+        of->rows.outside[at++] = outside;
+        outside += !of->covered[row - begin];
+    }
+    of->rows.outside[at] = outside;
+}
+
+static int is_complete(const Panel *panel, int64_t athlete) {
+    Masks holds = ~(Masks){0};
+    for (int64_t row = panel->history.start[athlete]; row < panel->history.start[athlete + 1]; row++)
+        holds &= panel->values[row] == panel->values[row];
+    return __builtin_reduce_and(holds) != 0;
+}
+
+/* Moments often come athlete by athlete: what holds for all of them is found out once. */
+static void meet(View *view) {
+    if (view->of.athlete == view->athlete)
+        return;
+    settle(view, &view->of);
+    line_up(view, &view->of);
+    view->of.complete = is_complete(view->panel, view->athlete);
+    view->of.remembers = 0;
+    view->of.athlete = view->athlete;
 }
 
 /* An exponential sum that goes from row to row: of used values, and of days outside the coverage that hold one. */
@@ -443,8 +524,6 @@ static void remember(View *view) {
     const Panel *panel = view->panel;
     const History *history = &panel->history;
     int64_t begin = history->start[view->athlete], end = history->start[view->athlete + 1];
-    int64_t *covered = view->total_day;
-    settle(view, covered);
     for (int64_t t = 0; t < panel->tasks; t++) {
         if (panel->task[t].aggregate != EXPONENTIAL)
             continue;
@@ -452,21 +531,12 @@ static void remember(View *view) {
         for (int64_t row = begin; row < end; row++) {
             age(&decay, history->day[row]);
             if (history->superseded_at[row] == INT64_MAX)
-                add_row(&decay, panel->values[row], !covered[row - begin]);
-            view->memory[panel->task[t].memory].total[row - begin] = decay.total;
-            view->memory[panel->task[t].memory].outside[row - begin] = decay.outside;
+                add_row(&decay, panel->values[row], !view->of.covered[row - begin]);
+            view->of.memory[panel->task[t].memory].total[row - begin] = decay.total;
+            view->of.memory[panel->task[t].memory].outside[row - begin] = decay.outside;
         }
     }
-    view->remembered = view->athlete;
-}
-
-/* The newest row that ends its day and up to which everything was settled; one before the first if there is none. */
-static int64_t last_settled(const View *view, int64_t begin, int64_t end) {
-    const int64_t *day = view->panel->history.day;
-    int64_t at = end - 1;
-    while (at >= begin && (view->settled[at - begin] > view->as_of || (at + 1 < end && day[at + 1] == day[at])))
-        at--;
-    return at;
+    view->of.remembers = 1;
 }
 
 static double covered_weight(const View *view, const Task *task, int64_t newest) {
@@ -482,15 +552,15 @@ static double covered_weight(const View *view, const Task *task, int64_t newest)
 static Lanes exponential(View *view, const Task *task) {
     const Panel *panel = view->panel;
     const History *history = &panel->history;
-    if (view->remembered != view->athlete)
+    if (!view->of.remembers)
         remember(view);
     int64_t newest = view->day - task->lag_days, begin = history->start[view->athlete];
     int64_t end = task->lag_days ? end_of(history, view->athlete, newest) : view->end;
     int64_t at = last_settled(view, begin, end);
     Decay decay = {.task = task, .day = at >= begin ? history->day[at] : begin < end ? history->day[begin] : newest};
     if (at >= begin) {
-        decay.total = view->memory[task->memory].total[at - begin];
-        decay.outside = view->memory[task->memory].outside[at - begin];
+        decay.total = view->of.memory[task->memory].total[at - begin];
+        decay.outside = view->of.memory[task->memory].outside[at - begin];
     }
     for (at++; at < end; at++)
         if (sees(history->known_at[at], history->superseded_at[at], view->as_of)) {
@@ -526,7 +596,7 @@ static Lanes newest(const View *view, const Task *task, const int wants_day) {
 static Lanes mean_by_newest_day(const View *view, const Window *window, const Task *task, int before) {
     Lanes newest_day = newest(view, task, 1), total = all(0), count = all(0);
     for (int64_t at = window->from; at < window->to; at++) {
-        Lanes values = values_of(view, at), day = all((double)view->day_of[at]);
+        Lanes values = values_of(view, at), day = all((double)view->seen.day[at]);
         Masks taken = is_used(window, values) & (before ? day < newest_day : day == newest_day);
         total += kept(taken, values);
         count += kept(taken, all(1));
@@ -615,11 +685,11 @@ static Lanes daily_slope(const View *view, const Window *window, const Task *tas
         Lanes term = kept(active, (view->total[i] - origin) * all(distance));
         xy += term;
         size += absolute(term);
-        if (view->outside[at + 1] > view->outside[at]) {
+        if (view->seen.outside[at + 1] > view->seen.outside[at]) {
             x += kept(active, all(distance));
             xx += kept(active, all(distance * distance));
         }
-        while (at < window->to && view->day_of[at] == view->total_day[i])
+        while (at < window->to && view->seen.day[at] == view->total_day[i])
             at++;
     }
     Lanes rise = xy - x * y / days;
@@ -701,7 +771,7 @@ static Lanes compute(View *view, const Window *window, const Task *task) {
 
 /* Whether every rule of `finish` lets every lane's result stand. */
 static inline int stands(const View *view, const Window *window, const Task *task) {
-    return view->complete && task->at_least == -INFINITY && window->to > window->from &&
+    return view->of.complete && task->at_least == -INFINITY && window->to > window->from &&
            window->covered >= task->most_covered_days && !view->panel->speeds;
 }
 
@@ -790,56 +860,57 @@ static void write_why(
     }
 }
 
-static int is_complete(const Panel *panel, int64_t athlete) {
-    Masks holds = ~(Masks){0};
-    for (int64_t row = panel->history.start[athlete]; row < panel->history.start[athlete + 1]; row++)
-        holds &= panel->values[row] == panel->values[row];
-    return __builtin_reduce_and(holds) != 0;
-}
-
 static void answer(View *view, LanesInMemory *results, int64_t moment, Results *out) {
     const Panel *panel = view->panel;
-    if (view->checked != view->athlete) {
-        view->complete = is_complete(panel, view->athlete);
-        view->checked = view->athlete;
-    }
+    meet(view);
     find_coverage(view);
     gather(view);
     Window window = first_window(view, &panel->task[0]);
     for (int64_t t = 0; t < panel->tasks; t++) {
         const Task *task = &panel->task[t];
+        Masks reason = {0};
+        if (!task->reads_window && !out->reason) {
+            results[t] = compute(view, &window, task);
+            continue;
+        }
         if (task->at_least != window.at_least || task->lag_days != window.lag)
             window = first_window(view, task);
         widen(view, &window, task->window_days);
         if (task->counts)
             count_rows(view, &window);
-        Masks reason = {0};
         results[t] = compute(view, &window, task);
         if (!stands(view, &window, task))
             results[t] = finish(view, &window, task, results[t], &reason);
         if (out->reason)
             write_why(view, &window, task, results[t], reason, moment, out);
     }
+    cover_up(view);
 }
 
 /* Room for one moment's view in one piece of memory, zeroed; NULL if there is none. */
 static void *make_room(View *view, const Panel *panel) {
     size_t rows = (size_t)panel->most_rows + 1, slots = (size_t)panel->coverage.slots + 1;
-    size_t memories = (size_t)panel->memories, lanes = sizeof(Lanes);
-    size_t whole = rows * 5 * sizeof(int64_t) + slots * sizeof(Stretch) + (1 + 2 * memories) * rows * lanes;
-    char *room = calloc(1, whole + memories * sizeof(Memory)), *free_from = room;
+    size_t memories = (size_t)panel->memories;
+    Athlete *of = &view->of;
+    int64_t **wanted[] = {&view->total_day, &of->settled, &of->covered, &of->lasting, &view->covered_up.row,
+                          &view->covered_up.day, &view->covered_up.outside};
+    int64_t **twice[] = {&of->rows.row, &of->rows.day, &of->rows.outside};
+    size_t whole = rows * (7 + 2 * 3) * sizeof(int64_t) + slots * sizeof(Stretch) + memories * sizeof(Memory) +
+                   (1 + 2 * memories) * rows * sizeof(Lanes);
+    char *room = calloc(1, whole), *at = room;
     if (!room)
         return NULL;
-    int64_t **wanted[] = {&view->row, &view->day_of, &view->outside, &view->total_day, &view->settled};
-    for (size_t i = 0; i < 5; i++, free_from += rows * sizeof(int64_t))
-        *wanted[i] = (int64_t *)free_from;
-    view->stretch = (Stretch *)free_from;
-    free_from += slots * sizeof(Stretch);
-    view->memory = (Memory *)free_from;
-    free_from += memories * sizeof(Memory);
-    view->total = (LanesInMemory *)free_from;
+    for (int i = 0; i < 7; i++, at += rows * sizeof(int64_t))
+        *wanted[i] = (int64_t *)at;
+    for (int i = 0; i < 3; i++, at += 2 * rows * sizeof(int64_t))
+        *twice[i] = (int64_t *)at;
+    view->stretch = (Stretch *)at;
+    at += slots * sizeof(Stretch);
+    of->memory = (Memory *)at;
+    at += memories * sizeof(Memory);
+    view->total = (LanesInMemory *)at;
     for (size_t i = 0; i < memories; i++)
-        view->memory[i] = (Memory){view->total + (2 * i + 1) * rows, view->total + (2 * i + 2) * rows};
+        of->memory[i] = (Memory){view->total + (2 * i + 1) * rows, view->total + (2 * i + 2) * rows};
     return room;
 }
 
@@ -885,7 +956,7 @@ static Desk set_up(const Plan *plan) {
     };
     if (desk.view && desk.room)
         for (int64_t p = 0; p < plan->panels; p++) {
-            desk.view[p] = (View){.panel = &plan->panel[p], .end = -1, .checked = -1, .remembered = -1};
+            desk.view[p] = (View){.panel = &plan->panel[p], .end = -1, .of = {.athlete = -1}};
             desk.room[p] = make_room(&desk.view[p], &plan->panel[p]);
         }
     return desk;

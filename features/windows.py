@@ -271,10 +271,6 @@ class Task:
     least_held_share: Sequence[float]
 
     @property
-    def reach_days(self) -> int:
-        return self.window.lag_days + self.window.window_days
-
-    @property
     def counts(self) -> bool:
         """Whether it asks how many rows hold or use a column."""
         return self.window.aggregate not in LOOKS_AT_ROWS or not np.isnan(self.empty).all()
@@ -323,8 +319,8 @@ class Derived:
 class Plan:
     """Panels and derivations made ready for the kernel, which writes all features of a range of moments at once."""
 
-    def __init__(self, panels: Sequence[Panel], derived: Sequence[Derived], features: int, *, why: bool) -> None:
-        made = [_native_panel(panel, why) for panel in panels]
+    def __init__(self, panels: Sequence[Panel], derived: Sequence[Derived], features: int) -> None:
+        made = [_native_panel(panel) for panel in panels]
         self._kept_alive = (panels, [kept for _, kept in made])
         self._native = native.Plan(
             features=features,
@@ -389,7 +385,7 @@ def _speed_of(panel: Panel) -> Ints:
     return lanes
 
 
-def _native_panel(panel: Panel, why: bool) -> tuple[native.Panel, Any]:
+def _native_panel(panel: Panel) -> tuple[native.Panel, Any]:
     """The panel as the kernel reads it, and the arrays that must live as long."""
     tasks = sorted(panel.tasks, key=lambda task: (task.at_least, task.window.lag_days, task.window.window_days))
     weights = [task.weight for task in tasks]
@@ -405,7 +401,6 @@ def _native_panel(panel: Panel, why: bool) -> tuple[native.Panel, Any]:
         speeds=len(panel.speeds),
         speed=(ctypes.c_void_p * len(panel.speeds))(*(native.address(speed) for speed, _ in panel.speeds)),
         speed_of=native.address(speed_of),
-        reach_days=max((task.reach_days for task in tasks if why or task.reads_window), default=0),
         most_rows=int(np.diff(panel.history.start).max(initial=0)),
         tasks=len(tasks),
         memories=int(exponential[-1]),
@@ -419,6 +414,7 @@ def _native_task(task: Task, weight: Floats, memory: int) -> native.Task:
         aggregate=AGGREGATES.index(task.window.aggregate),
         adds_up=task.window.aggregate in ADDS_UP,
         counts=task.counts,
+        reads_window=task.reads_window,
         lag_days=task.window.lag_days,
         window_days=task.window.window_days,
         at_least=task.at_least,

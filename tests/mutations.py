@@ -62,12 +62,12 @@ class Mutation:
 
 MUTATIONS = (
     # What a window holds
-    Mutation("window shifted by a day", C, "view->day_of[window.from] > view->day - window.lag)",
-             "view->day_of[window.from] > view->day - window.lag - 1)", WINDOWS),
+    Mutation("window shifted by a day", C, "view->seen.day[window.from] > view->day - window.lag)",
+             "view->seen.day[window.from] > view->day - window.lag - 1)", WINDOWS),
     Mutation("window closed at its far edge", C, "int64_t oldest = view->day - window->lag - days;",
              "int64_t oldest = view->day - window->lag - days - 1;", WINDOWS),
-    Mutation("a lag one day too short", C, "view->day_of[window.from] > view->day - window.lag)",
-             "view->day_of[window.from] > view->day - window.lag + (window.lag > 0))", WINDOWS),
+    Mutation("a lag one day too short", C, "view->seen.day[window.from] > view->day - window.lag)",
+             "view->seen.day[window.from] > view->day - window.lag + (window.lag > 0))", WINDOWS),
     Mutation("lag ignored by the coverage", C, "covered_days(view, window->lag, days)", "covered_days(view, 0, days)",
              WINDOWS),
     # Two clocks
@@ -107,8 +107,7 @@ MUTATIONS = (
              "quotient(squares + resting * mean * mean, days)", WINDOWS),
     Mutation("days of rest left out of the spread", C, "squares + resting * mean * mean", "squares + 0 * resting",
              WINDOWS),
-    Mutation("oldest value for the newest", C, "found = choose(here, values, found);\n        open &= ~here;",
-             "found = choose(here, values, found);", WINDOWS),
+    Mutation("oldest value for the newest", C, "open &= ~here;", "", WINDOWS),
     Mutation("slope from two days", C, "choose(days >= all(3), slope, all(NONE))",
              "choose(days >= all(2), slope, all(NONE))", SLOPES),
     Mutation("run of days with gaps", C, "choose(last == day + 1, run + 1, all(1))",
@@ -126,8 +125,14 @@ MUTATIONS = (
     Mutation("the day's own rows overlooked when moments come in order", C,
              "hint < end && history->day[hint] <= day; hint++)", "hint < end && history->day[hint] < day; hint++)",
              WINDOWS),
-    Mutation("the last of many moments forgotten", BUILD, "last = min(first + CHUNK, len(index))",
-             "last = min(first + CHUNK, len(index) - (first > 0))", MANY),
+    Mutation("the last of many moments forgotten", BUILD, "min(first + CHUNK, len(index))",
+             "min(first + CHUNK, len(index) - (first > 0))", MANY),
+    Mutation("a newer row that stays in the way of the next moment", C, "    }\n    cover_up(view);\n", "    }\n",
+             WINDOWS),
+    Mutation("a filter that looks past the settled rows", C, "&& (view->of.settled[at - begin] > view->as_of ||",
+             "&& (view->of.settled[at - begin] > view->as_of + 86400000000 ||", WINDOWS),
+    Mutation("an asymmetry against the weaker limb", "features/derived.h", "choose(a > b, a, b)", "choose(a < b, a, b)",
+             ("tests/test_derived.py",)),
     # Who is at risk
     Mutation("at risk while injured", WHO, "return np.asarray(pairs.isin(cleared), dtype=bool)",
              "return np.ones(len(pairs), dtype=bool)", LABELS),
@@ -203,7 +208,7 @@ def planted(folder: Path, mutation: Mutation) -> Iterator[None]:
     original, times = path.read_text(encoding="utf-8"), path.stat()
     path.write_text(mutation.planted(original), encoding="utf-8")
     try:
-        if path.suffix == ".c":
+        if path.suffix in (".c", ".h"):
             build(folder)
         yield
     finally:
