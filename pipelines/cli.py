@@ -391,6 +391,45 @@ def status(store: StoreOption, as_json: JsonOption = False) -> None:
         found.show()
 
 
+@app.command(epilog=EXIT_CODES)
+def verify(
+    athletes: Annotated[int, typer.Option(min=8, help="Size of the squad to learn from.")] = 200,
+    seasons: Annotated[int, typer.Option(min=1, help="How many seasons to learn from.")] = 2,
+    seeds: Annotated[int, typer.Option(min=1, help="How many pairs of squads; intervals are over them.")] = 4,
+    first_seed: Annotated[int, typer.Option(help="Other seeds, other squads.")] = 1,
+    full: Annotated[
+        bool, typer.Option("--full", help="40 to 1,000 athletes over three seasons, bags as shipped: an hour or more.")
+    ] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="Folder for report, figures and JSON.", file_okay=False, show_default=False),
+    ] = None,
+    configs: ConfigsOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Simulate squads whose true risk is known, and measure how much of it model and explanations recover.
+
+    What comes out holds for simulated athletes only.
+    """
+    from pipelines.console import print_json, progress
+    from pipelines.train import load_recipe
+    from pipelines.verification.report import show
+    from pipelines.verify import as_sections, full_plan, quick_plan, write
+    from pipelines.verify import verify as run
+
+    recipe = load_recipe(configs)
+    plan = full_plan(seeds, first_seed, recipe.settings.members) if full else None
+    with progress() as report:
+        found = run(plan or quick_plan(athletes, seasons, seeds, first_seed), recipe, report)
+    page = None if out is None else write(found, out)
+    if as_json:
+        print_json(found.as_json())
+        return
+    show(as_sections(found))
+    if page is not None:
+        _say(f"Report: {page}")
+
+
 @features_app.command("list", epilog=EXIT_CODES)
 def features_list(
     factor: Annotated[

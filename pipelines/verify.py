@@ -1,0 +1,156 @@
+"""`strainwatch verify`: does the method find what the simulator planted? Numbers with intervals over seeds.
+
+A squad is simulated and learnt from; other athletes, one season later, are predicted and explained; what was said is
+held against the truth. All of it holds for simulated athletes only.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from models import splits
+from pipelines.console import Report
+from pipelines.train import Recipe
+from pipelines.verification import checks, figures, report
+from pipelines.verification.fitting import Fitted, fit
+from pipelines.verification.gate import refusals
+from pipelines.verification.nothing import LeakCheck, evaluated, leak_check, nothing
+from pipelines.verification.numbers import Number, Summary, summarised
+from pipelines.verification.squads import Squad, Switches, tested_squad, training_squad
+
+FULL_SIZES = (40, 80, 200, 500, 1000)
+TEST_ATHLETES = 200
+LEAK_ATHLETES = 40
+COMPARING = "simulating, fitting, comparing with the truth"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much to simulate and to fit. `members` is the size of the bag that is judged; what is only compared
+    with another model (sources, refits, ceilings) has bags of `evaluation_members`, as in an evaluation.
+
+    Seeds run `side_by_side`: simulating keeps one processor busy, fitting and predicting two.
+    """
+
+    athletes: int
+    seasons: int
+    seeds: tuple[int, ...]
+    sizes: tuple[int, ...]
+    members: int
+    refits: int
+    of_truth: bool
+    side_by_side: int
+
+
+@dataclass(frozen=True)
+class Verified:
+    """All figures, the leak check, and what is needed to draw the calibration of the first seed."""
+
+    plan: Plan
+    summary: Summary
+    leaks: LeakCheck
+    refusals: tuple[str, ...]
+    processor_s: float
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "holds_for": "simulated athletes only",
+            "plan": asdict(self.plan),
+            "figures": self.summary.as_json(),
+            "leak_check": asdict(self.leaks) | {"passed": self.leaks.passed},
+            "promotion_refused_because": list(self.refusals),
+            "processor_s": self.processor_s,
+        }
+
+
+def quick_plan(athletes: int, seasons: int, seeds: int, first_seed: int) -> Plan:
+    """Every check on squads of one size, in minutes."""
+    sizes = tuple(size for size in FULL_SIZES if size < athletes)
+    return Plan(
+        athletes, seasons, _seeds(seeds, first_seed), sizes, members=10, refits=3, of_truth=False, side_by_side=2
+    )
+
+
+def full_plan(seeds: int, first_seed: int, members: int) -> Plan:
+    """A thousand athletes over three seasons, the shipped bag, and each source's worth to a learner without noise."""
+    sizes = FULL_SIZES[:-1]
+    chosen = _seeds(seeds, first_seed)
+    return Plan(FULL_SIZES[-1], 3, chosen, sizes, members, refits=3, of_truth=True, side_by_side=1)
+
+
+def _seeds(count: int, first: int) -> tuple[int, ...]:
+    return tuple(range(first, first + count))
+
+
+def verify(plan: Plan, recipe: Recipe, progress: Report) -> Verified:
+    """Run every check on every seed."""
+    started, seeds = time.process_time(), []
+    progress(COMPARING, 0, len(plan.seeds))
+    with ThreadPoolExecutor(plan.side_by_side) as pool:
+        for numbers in pool.map(lambda seed: list(_one_seed(plan, recipe, seed)), plan.seeds):
+            seeds.append(numbers)
+            progress(COMPARING, len(seeds), len(plan.seeds))
+    progress("looking for leaks", 0, 1)
+    leaks = leak_check(recipe, LEAK_ATHLETES, plan.seeds[0])
+    refused = refusals(evaluated(recipe, _trained(plan, recipe, plan.seeds[0])), checks.MAIN_DAYS, leaks.honest)
+    progress("looking for leaks", 1, 1)
+    return Verified(plan, summarised(seeds), leaks, refused, time.process_time() - started)
+
+
+def _trained(plan: Plan, recipe: Recipe, seed: int) -> Squad:
+    return training_squad(recipe, plan.athletes, plan.seasons, 2 * seed, Switches())
+
+
+def _one_seed(plan: Plan, recipe: Recipe, seed: int) -> Iterator[Number]:
+    """Every check on one pair of squads; even seeds train, odd ones are tested."""
+    few = recipe.settings.evaluation_members
+    trained = _trained(plan, recipe, seed)
+    tested = tested_squad(recipe, TEST_ATHLETES, 2 * seed + 1, Switches())
+    fitted = fit(recipe, trained, recipe.target.horizons_days, plan.members)
+    predicted = fitted.predict(tested)
+    yield from checks.discrimination(tested, predicted)
+    yield from checks.calibration(tested, predicted)
+    main = predicted.probability[predicted.horizons_days.index(checks.MAIN_DAYS)]
+    yield Number(
+        "alerts", "strains on flagged days / on all days", "model", checks.MAIN_DAYS,
+        checks.alerts(tested, main, recipe.settings.alert_budget),
+    )  # fmt: skip
+    taught = checks.taught(recipe, trained, few)
+    yield checks.ceiling(tested, taught[checks.NOISE_FREE])
+    yield from checks.explanation(recipe, tested, fitted, taught)
+    yield checks.stability(recipe, trained, tested, main, plan.refits, few)
+    fewer = tested.rows(splits.thin(tested.index, recipe.settings.every_days))
+    yield from _curve(plan, recipe, trained, fewer, fitted, seed)
+    yield from checks.sources(recipe, trained, fewer, few, of_truth=plan.of_truth)
+    yield from nothing(recipe, min(plan.athletes, TEST_ATHLETES), plan.seasons, TEST_ATHLETES, 2 * seed)
+
+
+def _curve(plan: Plan, recipe: Recipe, trained: Squad, tested: Squad, fitted: Fitted, seed: int) -> Iterator[Number]:
+    """Smaller parts of the training squad, and the whole of it as fitted."""
+    yield from checks.curve(recipe, trained, tested, plan.sizes, plan.members, seed)
+    size = f"{plan.athletes:,}"
+    yield Number("curve", "injuries in training", size, checks.MAIN_DAYS, float(len(trained.onsets)))
+    yield Number("curve", "share of oracle", size, checks.MAIN_DAYS, checks.share(tested, fitted))
+
+
+def as_sections(found: Verified, drawn: Mapping[str, Path] | None = None) -> tuple[report.Section, ...]:
+    """Tables of all figures, with the pictures that were drawn."""
+    return report.sections(found.summary, found.leaks, found.refusals, report.setup(found.plan), drawn or {})
+
+
+def write(found: Verified, folder: Path) -> Path:
+    """numbers.json, figures as SVG, verification.md and verification.html in `folder`; returns the last."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "numbers.json").write_text(json.dumps(found.as_json(), indent=1, default=str), encoding="utf-8")
+    drawn = figures.draw(found.summary, folder)
+    sections = as_sections(found, drawn)
+    (folder / "verification.md").write_text(report.as_markdown(sections), encoding="utf-8")
+    page = folder / "verification.html"
+    page.write_text(report.as_html(sections, folder), encoding="utf-8")
+    return page
