@@ -254,7 +254,7 @@ def _news(result: Validation, name: str, store: Store, source: str, rule: Receip
         return news(result.rows, held, TABLES[name], now)
     spans = _spans(store, source)
     if name == "coverage":
-        return fresh_coverage(result.rows, spans, rule, now)
+        return fresh_coverage(result.rows, spans)
     return news(result.rows, held, TABLES[name], now, spans)
 
 

@@ -12,6 +12,7 @@ from features.tables import TABLES, Table, as_contract
 from pipelines.sources.source import NOT_BEFORE, RULE_DAY, Receipt
 
 ONE_DAY = pd.Timedelta(days=1)
+SPAN = ["first_date", "last_date"]
 
 COVERED_LIKE = {"returns": "injuries"}
 """Tables whose coverage is declared under another table's name."""
@@ -89,51 +90,52 @@ def _inside(incoming: pd.DataFrame, table: Table, spans: pd.DataFrame) -> pd.Ser
     inside = pd.Series(False, index=incoming.index)
     if table.day_column is None:
         return inside
-    own = spans.loc[spans["table"] == COVERED_LIKE.get(table.name, table.name)]
+    own = _joined(spans.loc[spans["table"] == COVERED_LIKE.get(table.name, table.name)], ["athlete_id"])
     days = incoming[["athlete_id", table.day_column]].reset_index(names="row").merge(own, on="athlete_id")
     hit = days[table.day_column].between(days["first_date"], days["last_date"])
     inside.loc[days.loc[hit, "row"].unique()] = True
     return inside
 
 
-def fresh_coverage(incoming: pd.DataFrame, spans: pd.DataFrame, receipt: Receipt, now: datetime) -> News:
-    """The days of `incoming` coverage that no earlier ingest of this source covered, known by its rule.
+def _joined(spans: pd.DataFrame, group: list[str]) -> pd.DataFrame:
+    """Disjoint spans of each group: those that overlap or follow one another as one."""
+    ordered = spans.sort_values([*group, "first_date"], kind="stable")
+    keys = [ordered[name] for name in group]
+    reach = ordered.groupby(group)["last_date"].cummax().groupby(keys).shift()
+    number = (reach.isna() | (ordered["first_date"] > reach + ONE_DAY)).cumsum().rename("number")
+    joined = ordered.groupby([*group, number], as_index=False).agg(
+        first_date=("first_date", "min"), last_date=("last_date", "max")
+    )
+    return joined[[*group, "first_date", "last_date"]]
 
-    A day counts as covered from when its data were known, so history and live days become separate rows;
-    and a source that is ingested week by week adds the new week only.
+
+def fresh_coverage(incoming: pd.DataFrame, spans: pd.DataFrame) -> News:
+    """The days of `incoming` coverage that no earlier ingest of this source covered, known when their row is.
+
+    So a source that is ingested week by week adds the new week only.
     """
     group = ["athlete_id", "table", "source"]
     held = {
-        names: list(zip(rows["first_date"], rows["last_date"], strict=True)) for names, rows in spans.groupby(group)
+        names: list(zip(rows["first_date"], rows["last_date"], strict=True))
+        for names, rows in _joined(spans, group).groupby(group)
     }
     parts, unchanged = [], 0
-    for row in incoming.to_dict("records"):
-        names = tuple(row[name] for name in group)
-        free = _uncovered(row["first_date"], row["last_date"], held.get(names, []))
+    for *names, first, last, known_at in incoming[[*group, *SPAN, "known_at"]].itertuples(index=False):
+        free = _uncovered(first, last, held.get(tuple(names), []))
         unchanged += not free
-        for first, last in free:
-            parts += [(*names, *part) for part in _by_receipt(first, last, receipt, now)]
-    rows = pd.DataFrame(parts, columns=[*group, "first_date", "last_date", "known_at"])
+        parts += [(*names, *part, known_at) for part in free]
+    rows = pd.DataFrame(parts, columns=[*group, *SPAN, "known_at"])
     return News(as_contract(rows, "coverage"), unchanged, 0)
 
 
 def _uncovered(
     first: pd.Timestamp, last: pd.Timestamp, held: Sequence[tuple[pd.Timestamp, pd.Timestamp]]
 ) -> list[tuple[pd.Timestamp, pd.Timestamp]]:
+    """What the spans `held`, which are disjoint and in order, leave of the days first to last."""
     free = []
-    for start, end in sorted(held):
+    for start, end in held:
         if first < start:
             free.append((first, min(last, start - ONE_DAY)))
         first = max(first, end + ONE_DAY)
     free.append((first, last))
     return [(start, end) for start, end in free if start <= end]
-
-
-def _by_receipt(
-    first: pd.Timestamp, last: pd.Timestamp, receipt: Receipt, now: datetime
-) -> list[tuple[pd.Timestamp, pd.Timestamp, pd.Timestamp]]:
-    days = pd.Series(pd.date_range(first, last, unit="us"))
-    known_at = receipt.known_at(days, now)
-    is_live = known_at == pd.Timestamp(now)
-    stretches = [days[~is_live], days[is_live]]
-    return [(part.iloc[0], part.iloc[-1], known_at[part.index[0]]) for part in stretches if len(part)]

@@ -309,7 +309,7 @@ def squad(store: Store) -> Store:
 def test_history_without_receipt_times_follows_the_rule_and_the_last_month_the_ingest(squad: Store) -> None:
     strength(squad, "a,01/06/2021,3,3,300,310,,\na,20/10/2021,3,3,320,330,,\n", NOW)
     assert left_forces(squad) == [(300, "2021-06-01 20h"), (320, "2021-11-01 09h")]
-    assert coverage(squad) == [("06-01", "10-01", "06-01 20h"), ("10-02", "10-20", "11-01 09h")]
+    assert coverage(squad) == [("06-01", "06-01", "06-01 20h"), ("06-02", "10-20", "11-01 09h")]
 
 
 def test_a_row_inside_what_an_earlier_ingest_covered_arrived_late(squad: Store) -> None:
@@ -323,7 +323,9 @@ def test_a_row_inside_what_an_earlier_ingest_covered_arrived_late(squad: Store) 
     assert left_forces(squad) == [
         (300, "2021-06-01 20h"), (311, "2021-11-02 09h"), (320, "2021-08-01 20h"), (330, "2021-09-01 20h"),
     ]  # fmt: skip
-    assert coverage(squad) == [("06-01", "08-01", "06-01 20h"), ("08-02", "09-01", "08-02 20h")]
+    assert coverage(squad) == [
+        ("06-01", "06-01", "06-01 20h"), ("06-02", "08-01", "08-01 20h"), ("08-02", "09-01", "09-01 20h"),
+    ]  # fmt: skip
 
 
 def test_a_changed_row_without_receipt_time_is_known_from_the_ingest_on(squad: Store) -> None:

@@ -181,19 +181,34 @@ def soccermon(folder: Path) -> Path:
     return folder
 
 
-def test_soccermon_counts_a_player_from_first_to_last_report_and_zero_load_as_rest(tmp_path: Path) -> None:
+def test_soccermon_counts_a_player_from_the_first_form_to_the_last_report_and_zero_load_as_rest(tmp_path: Path) -> None:
     export = read("soccermon", soccermon(tmp_path))
     assert cells(export.tables["sessions"], "athlete_id", "load_au", "session_id") == [
         ("TeamA-11111111", 500.0, "soccermon-TeamA-11111111-2020-03-02"),
         ("TeamB-22222222", 400.0, "soccermon-TeamB-22222222-2020-03-03"),
         ("TeamB-22222222", 100.0, "soccermon-TeamB-22222222-2020-03-05"),
     ]
-    assert "1 days of load outside a player's first to last wellness report left out." in export.notes
+    assert "1 days of load before a player's first wellness report left out." in export.notes
     spans = export.tables["coverage"].query("table == 'sessions'")
-    assert cells(spans.astype({"first_date": "str", "last_date": "str"}), "athlete_id", "first_date", "last_date") == [
-        ("TeamA-11111111", "2020-03-02", "2020-03-03"),
-        ("TeamB-22222222", "2020-03-03", "2020-03-05"),
+    told = spans.astype({"first_date": "str", "last_date": "str", "rule_day": "str"})
+    assert cells(told, "athlete_id", "first_date", "last_date", "rule_day", LINE) == [
+        ("TeamA-11111111", "2020-03-02", "2020-03-02", "2020-03-02", "fatigue.csv:3"),
+        ("TeamA-11111111", "2020-03-03", "2020-03-03", "2020-03-03", "fatigue.csv:4"),
+        ("TeamB-22222222", "2020-03-03", "2020-03-03", "2020-03-03", "fatigue.csv:4"),
+        ("TeamB-22222222", "2020-03-04", "2020-03-05", "2020-03-05", "fatigue.csv:6"),
     ]
+
+
+def test_soccermon_load_after_the_last_form_so_far_counts_since_nobody_knows_that_it_is_the_last(
+    tmp_path: Path,
+) -> None:
+    path = soccermon(tmp_path)
+    for name in FORM:
+        if name.startswith("wellness/"):
+            lines = (path / name).read_text().splitlines()
+            (path / name).write_text("\n".join([*lines[:-1], "05.03.2020,,"]) + "\n")
+    own = read("soccermon", path).tables["sessions"].query("athlete_id == 'TeamB-22222222'")
+    assert own["load_au"].to_list() == [400.0, 100.0]
 
 
 def test_soccermon_scales_are_turned_so_that_more_is_more_of_the_name(tmp_path: Path) -> None:
@@ -240,8 +255,8 @@ def test_soccermon_real_release_has_the_counted_rows(tmp_path: Path) -> None:
     result = ingest(store, "soccermon", path, now=NOW)
     assert (result.exit_code, result.problems) == (0, ())
     assert dict(result.added) == {
-        "athletes": 50, "sessions": 14094, "wellness": 17007, "wearable_days": 16981, "injury_reports": 299,
-        "coverage": 728,
+        "athletes": 50, "sessions": 14178, "wellness": 17007, "wearable_days": 16981, "injury_reports": 299,
+        "coverage": 74876,
     }  # fmt: skip
     tables = read_tables(store)
     thigh = tables["injury_reports"].query("body_area == 'thigh'")
@@ -307,7 +322,7 @@ def test_jovanovic_real_sample_has_the_counted_rows(tmp_path: Path) -> None:
         "sessions": 1683,
         "injuries": 6,
         "returns": 6,
-        "coverage": 20,
+        "coverage": 5972,
     }
 
 
@@ -432,7 +447,7 @@ def test_whoop_folders_name_their_athletes_and_a_lone_file_needs_one(tmp_path: P
 
 def test_whoop_real_export_has_the_counted_nights(tmp_path: Path) -> None:
     result = ingest(open_store(tmp_path / "store"), "whoop", real("whoop"), now=NOW, athlete="ath-1")
-    assert dict(result.added) == {"wearable_days": 49, "coverage": 1}
+    assert dict(result.added) == {"wearable_days": 49, "coverage": 49}
     assert result.notes[0] == "2 cycles without sleep values (open, or not worn) left out."
     assert "1 athletes have data but no row in athletes" in result.notes[1]
 

@@ -12,10 +12,12 @@ from typing import Any
 import pandas as pd
 
 from configs.errors import ConfigError, FileRefused
+from pipelines.sources.coverage import derived_coverage
 from pipelines.sources.csv_text import LINE, read_csv_text, require_columns, require_rows
 from pipelines.sources.source import RULE_DAY, RULE_KEYS, Export, Refusal, Request, Source
 
 CONFIG = "sources/jovanovic.toml"
+COVERED = ("sessions", "injuries")
 LOADS = ["masked_load_1", "masked_load_2", "masked_load_3"]
 
 
@@ -38,7 +40,7 @@ def read(request: Request) -> Export:
         "returns": injuries[["injury_id", "athlete_id", "date", LINE]].assign(
             date=injuries["date"] + pd.Timedelta(days=absence)
         ),
-        "coverage": _coverage(days),
+        "coverage": derived_coverage(days, dict.fromkeys(COVERED, "jovanovic"), by=("athlete_id", "season")),
     }
     note = f"No clearances in the file: each injury is taken to end after {absence} days (configs/{CONFIG})."
     return Export(tables, tuple(refused), (*text.notes, note))
@@ -109,11 +111,3 @@ def _row_ids(rows: pd.DataFrame) -> pd.Series:
 def _athletes(days: pd.DataFrame, squad: str) -> pd.DataFrame:
     rows = days.groupby("athlete_id", as_index=False).agg(**{RULE_DAY: ("date", "min"), LINE: (LINE, "first")})
     return rows.assign(squad=squad)
-
-
-def _coverage(days: pd.DataFrame) -> pd.DataFrame:
-    spans = days.groupby(["athlete_id", "season"], as_index=False).agg(
-        first_date=("date", "min"), last_date=("date", "max"), **{LINE: (LINE, "first")}
-    )
-    rows = [spans.drop(columns="season").assign(table=table, source="jovanovic") for table in ("sessions", "injuries")]
-    return pd.concat(rows, ignore_index=True)

@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 
 from configs.errors import FileRefused
+from pipelines.sources.coverage import derived_coverage
 from pipelines.sources.csv_text import LINE, read_csv_text, require_columns, require_rows
 from pipelines.sources.source import RULE_KEYS, Export, Refusal, Request, Source
 
@@ -21,7 +22,7 @@ NOT_KNOWN = "athlete not known: add to aliases.csv"
 
 
 def read(request: Request) -> Export:
-    """Strength tests of both limbs, and coverage from each athlete's first to last test."""
+    """Strength tests of both limbs, and coverage from each athlete's first to last test, known test by test."""
     config = request.config
     path = _files(request.path, config)[0]
     text = read_csv_text(path)
@@ -39,7 +40,8 @@ def read(request: Request) -> Export:
     tests = text.frame.assign(athlete_id=athletes, date=dates.astype("datetime64[us]"))
     tests = _with_ids(tests[athletes.notna() & dates.notna()], limbs)
     rows, notes = _limbs(tests, config)
-    return Export({"strength_tests": rows, "coverage": _coverage(tests)}, tuple(refused), (*text.notes, *notes))
+    coverage = derived_coverage(tests, {"strength_tests": "nordbord"})
+    return Export({"strength_tests": rows, "coverage": coverage}, tuple(refused), (*text.notes, *notes))
 
 
 def _files(path: Path, config: Mapping[str, Any]) -> list[Path]:
@@ -91,10 +93,3 @@ def _limbs(tests: pd.DataFrame, config: Mapping[str, Any]) -> tuple[pd.DataFrame
         rows.append(limb_rows[is_tested])
     note = [f"{untested:,} limbs without a repetition or force left out."] if untested else []
     return pd.concat(rows, ignore_index=True).assign(protocol=config["protocol"]), note
-
-
-def _coverage(tests: pd.DataFrame) -> pd.DataFrame:
-    spans = tests.groupby("athlete_id", as_index=False).agg(
-        first_date=("date", "min"), last_date=("date", "max"), **{LINE: (LINE, "first")}
-    )
-    return spans.assign(table="strength_tests", source="nordbord")

@@ -1,7 +1,8 @@
 """SoccerMon's wide release: daily load, wellness forms and repeated injury self-reports of two teams.
 
-A load of 0 also stands for days on which a player was not enrolled, so a player counts from the first to
-the last wellness report. The publishers' own derived loads (atl, acwr, ...) are not read.
+A load of 0 also stands for days on which a player was not enrolled, so a player counts from the first wellness report
+on, and no longer than reports come in. Nothing may depend on the last report: nobody knows of it on its day. The
+publishers' own derived loads (atl, acwr, ...) are not read.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 import pandas as pd
 
 from configs.errors import FileRefused
+from pipelines.sources.coverage import derived_coverage
 from pipelines.sources.csv_text import LINE, CsvText, read_csv_text, require_columns
 from pipelines.sources.source import RULE_DAY, RULE_KEYS, Export, Refusal, Request, Source, files_below
 
@@ -30,15 +32,15 @@ def read(request: Request) -> Export:
     reports, refused, report_notes = _reports(request.path / config["injury_file"], config)
     ids = _short_ids([*load["player"].unique(), *forms["player"].unique(), *reports["player"].unique()])
     forms, load, reports = (frame.assign(athlete_id=frame["player"].map(ids)) for frame in (forms, load, reports))
-    spans = forms.groupby("athlete_id")["date"].agg(first_date="min", last_date="max").reset_index()
-    sessions, left_out = _sessions(load, spans)
+    enrolled = forms.groupby("athlete_id")["date"].min().rename("first_date").reset_index()
+    sessions, left_out = _sessions(load, enrolled)
     tables = {
-        "athletes": _athletes(spans, str(config["sex"])),
+        "athletes": _athletes(enrolled, str(config["sex"])),
         "sessions": sessions,
         "wellness": _wellness(forms, config),
         "wearable_days": _sleep(forms, str(config["sleep_source"])),
         "injury_reports": reports[["athlete_id", "date", "body_area", "side", "severity", LINE]],
-        "coverage": _coverage(_stretches(forms, sessions, int(config["longest_silence_days"])), config),
+        "coverage": _coverage(forms, sessions, config),
     }
     notes = dict.fromkeys((*form_notes, *load_notes, *report_notes, *left_out))
     return Export(tables, refused, tuple(notes))
@@ -129,38 +131,30 @@ def _sleep(forms: pd.DataFrame, source: str) -> pd.DataFrame:
     return rows.assign(source=source)
 
 
-def _sessions(load: pd.DataFrame, spans: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """Days with load within the player's span; the release has one figure per day, so a day is a session."""
-    active = load[pd.to_numeric(load["load_au"], errors="coerce").ne(0)].merge(spans, on="athlete_id", how="left")
-    inside = active["date"].between(active["first_date"], active["last_date"])
-    rows = active.loc[inside, ["athlete_id", "date", "load_au", LINE]].reset_index(drop=True)
+def _sessions(load: pd.DataFrame, enrolled: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Days with load from the player's first form on; the release has one figure per day, so a day is a session."""
+    active = load[pd.to_numeric(load["load_au"], errors="coerce").ne(0)].merge(enrolled, on="athlete_id", how="left")
+    counted = active["date"] >= active["first_date"]
+    rows = active.loc[counted, ["athlete_id", "date", "load_au", LINE]].reset_index(drop=True)
     ids = "soccermon-" + rows["athlete_id"] + "-" + rows["date"].dt.strftime("%Y-%m-%d")
-    outside = int((~inside).sum())
-    note = f"{outside:,} days of load outside a player's first to last wellness report left out."
-    return rows.assign(session_id=ids, kind="unspecified"), [note] if outside else []
+    before = int((~counted).sum())
+    note = f"{before:,} days of load before a player's first wellness report left out."
+    return rows.assign(session_id=ids, kind="unspecified"), [note] if before else []
 
 
-def _athletes(spans: pd.DataFrame, sex: str) -> pd.DataFrame:
-    squads = spans["athlete_id"].str.partition("-")[0]
-    rows = pd.DataFrame({"athlete_id": spans["athlete_id"], "squad": squads, "sex": sex})
-    rows[RULE_DAY], rows[LINE] = spans["first_date"], "(first report)"
+def _athletes(enrolled: pd.DataFrame, sex: str) -> pd.DataFrame:
+    squads = enrolled["athlete_id"].str.partition("-")[0]
+    rows = pd.DataFrame({"athlete_id": enrolled["athlete_id"], "squad": squads, "sex": sex})
+    rows[RULE_DAY], rows[LINE] = enrolled["first_date"], "(first report)"
     return rows
 
 
-def _stretches(forms: pd.DataFrame, sessions: pd.DataFrame, longest_silence_days: int) -> pd.DataFrame:
-    """Stretches of days with a form or a load: a longer silence is absence and not rest."""
-    days = pd.concat([forms[["athlete_id", "date"]], sessions[["athlete_id", "date"]]]).drop_duplicates()
-    days = days.sort_values(["athlete_id", "date"], ignore_index=True)
-    silence = days.groupby("athlete_id")["date"].diff()
-    stretch = (silence.isna() | (silence > pd.Timedelta(days=longest_silence_days))).cumsum()
-    spans = days.groupby(["athlete_id", stretch.rename("stretch")])["date"].agg(first_date="min", last_date="max")
-    return spans.reset_index().drop(columns="stretch")
-
-
-def _coverage(stretches: pd.DataFrame, config: Mapping[str, Any]) -> pd.DataFrame:
+def _coverage(forms: pd.DataFrame, sessions: pd.DataFrame, config: Mapping[str, Any]) -> pd.DataFrame:
+    """Days with a form or a load: a longer silence is absence and not rest."""
+    columns = ["athlete_id", "date", LINE]
+    reports = pd.concat([forms[columns], sessions[columns]])
     sources = {table: str(config["sleep_source"]) if table == "wearable_days" else "soccermon" for table in COVERED}
-    rows = [stretches.assign(table=table, source=source) for table, source in sources.items()]
-    return pd.concat(rows, ignore_index=True).assign(**{LINE: "(first to last report of a stretch)"})
+    return derived_coverage(reports, sources, longest_silence_days=int(config["longest_silence_days"]))
 
 
 def _reports(path: Path, config: Mapping[str, Any]) -> tuple[pd.DataFrame, tuple[Refusal, ...], tuple[str, ...]]:

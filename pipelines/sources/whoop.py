@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 
 from configs.errors import ConfigError, FileRefused
+from pipelines.sources.coverage import derived_coverage
 from pipelines.sources.csv_text import LINE, CsvText, read_csv_text, require_columns, require_rows
 from pipelines.sources.source import NOT_BEFORE, RULE_KEYS, Export, Refusal, Request, Source
 
@@ -37,7 +38,8 @@ def read(request: Request) -> Export:
         refused += unusable
         notes += found
     rows = pd.concat(nights, ignore_index=True)
-    return Export({"wearable_days": rows, "coverage": _coverage(rows)}, tuple(refused), tuple(notes))
+    coverage = derived_coverage(rows, {"wearable_days": "whoop"})
+    return Export({"wearable_days": rows, "coverage": coverage}, tuple(refused), tuple(notes))
 
 
 def _files(path: Path, config: Mapping[str, Any]) -> list[Path]:
@@ -116,10 +118,3 @@ def _notes(text: CsvText, without_sleep: int, naps: int) -> list[str]:
     if naps:
         notes.append(f"{naps:,} further sleeps of a day left out: the longest counts.")
     return notes
-
-
-def _coverage(nights: pd.DataFrame) -> pd.DataFrame:
-    spans = nights.groupby("athlete_id", as_index=False).agg(
-        first_date=("date", "min"), last_date=("date", "max"), **{LINE: (LINE, "first")}
-    )
-    return spans.assign(table="wearable_days", source="whoop")
