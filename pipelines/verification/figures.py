@@ -100,7 +100,8 @@ def _factors(summary: Summary) -> Figure:
         found = [summary.estimates[f"factors, {subject}", "correlation with truth", name, 14] for name in names]
         _bars(axes, place + shift, found, colour, subject, 0.36)
     axes.axvline(0, color="black", linewidth=0.8)
-    axes.set(yticks=place, yticklabels=[name.replace("_", " ") for name in names], xlabel="Spearman's correlation")
+    axes.set(yticks=place, yticklabels=[name.replace("_", " ") for name in names], xlim=(-0.75, 1))
+    axes.set_xlabel("Spearman's correlation")
     axes.invert_yaxis()
     axes.legend(frameon=False, loc="lower right")
     return figure

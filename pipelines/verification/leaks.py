@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from features.build import build_values
@@ -66,19 +67,24 @@ def _same(one: pd.Series, other: pd.Series) -> bool:
     return bool(np.array_equal(one.to_numpy(), other.to_numpy(), equal_nan=True))
 
 
-def too_good(features: pd.DataFrame, labels: pd.DataFrame, bound: float = TOO_GOOD) -> dict[str, float]:
+def too_good(
+    features: pd.DataFrame, labels: pd.DataFrame, athletes: npt.NDArray[np.object_], bound: float = TOO_GOOD
+) -> dict[str, float]:
     """Features that alone rank the outcome of any horizon better than `bound`, with that AUROC, either way up.
 
-    A missing value ranks below all others, so that what hides in absence is seen too.
+    Better by more than two standard errors, each athlete with an event counting once: among few strains some honest
+    feature ranks well by chance. A missing value ranks below all others, so that what hides in absence is seen too.
     """
     found: dict[str, float] = {}
     for days in labels:
         known = labels[days].notna().to_numpy()
         label = labels[days].to_numpy(dtype=np.float64)[known]
+        injured = max(len(np.unique(athletes[known][label == 1])), 1)
         for name in features:
             score = features[name].to_numpy(dtype=np.float64)[known]
             area = expected_auroc(np.where(np.isnan(score), -np.inf, score), label)
             best = max(area, 1 - area)
-            if best > max(bound, found.get(str(name), 0.0)):
+            surely = best - 2 * np.sqrt(best * (1 - best) / injured)
+            if surely > bound and best > found.get(str(name), 0.0):
                 found[str(name)] = best
     return found

@@ -23,6 +23,7 @@ from pipelines.verification.squads import (
     Squad,
     Switches,
     needed_specs,
+    squad_of,
     tested_squad,
     training_squad,
 )
@@ -79,11 +80,12 @@ def evaluated(recipe: Recipe, squad: Squad) -> Evaluation | None:
 
 def leak_check(recipe: Recipe, athletes: int, seed: int) -> LeakCheck:
     """Both leak checks on a squad's features and on one planted among them."""
-    tables = simulate(athletes, 1, seed, TRAINED_UNTIL).tables
-    squad = training_squad(recipe, athletes, 1, seed, Switches())
+    world = simulate(athletes, 1, seed, TRAINED_UNTIL)
+    tables, squad = world.tables, squad_of(world, recipe, None, thinned=True)
     build = leaks.with_planted_leak(leaks.builder(needed_specs(recipe.specs), recipe.target), recipe.target, seed)
     seen = leaks.sees_the_future(build, _moments(squad), tables)
-    alone = leaks.too_good(build(squad.index, tables)[[*usable(recipe, squad), leaks.PLANTED]], squad.labels)
+    features = build(squad.index, tables)[[*usable(recipe, squad), leaks.PLANTED]]
+    alone = leaks.too_good(features, squad.labels, squad.athletes)
     honest = {*seen, *alone} - {leaks.PLANTED}
     return LeakCheck(tuple(sorted(honest)), leaks.PLANTED in seen, alone.get(leaks.PLANTED, np.nan))
 
