@@ -6,7 +6,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test quick check bench docs lock clean
+.PHONY: demo test quick check bench bench-lock docs lock clean
 
 demo: $(READY)  ## simulate a squad, ingest its exports, train, score, write the report
 	$(BIN)/strainwatch demo --out demo
@@ -24,8 +24,9 @@ check: $(READY)  ## format, lint, types, architecture, generated docs
 	$(BIN)/python -m pytest -q tests/test_architecture.py
 	$(BIN)/python -m pipelines.reference --check
 
-bench: $(READY)  ## figures beside a peer, in one run
-	$(BIN)/python -P benchmarks/features.py
+bench: $(READY) .venv/.bench  ## figures beside the peers, in one run
+	$(BIN)/python -m benchmarks.features
+	$(BIN)/python -m benchmarks.engine_choice
 
 docs: $(READY)  ## regenerate the pages that come from the code
 	$(BIN)/python -m pipelines.reference
@@ -34,6 +35,11 @@ lock: $(READY)  ## resolve pyproject.toml anew into requirements.lock
 	$(BIN)/python -m pip install -q uv
 	$(BIN)/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --upgrade --custom-compile-command "make lock" -o requirements.lock
+
+bench-lock: $(READY)  ## resolve benchmarks/requirements.in anew, beside what the project pins
+	$(BIN)/python -m pip install -q uv
+	$(BIN)/uv pip compile benchmarks/requirements.in -c requirements.lock --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --custom-compile-command "make bench-lock" -o benchmarks/requirements.lock
 
 clean:
 	rm -rf .venv build dist demo
@@ -45,3 +51,7 @@ $(READY): requirements.lock pyproject.toml hatch_build.py $(wildcard features/*.
 	$(BIN)/python -m pip install -q --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install -q --no-deps --no-build-isolation -e .
 	touch $(READY)
+
+.venv/.bench: benchmarks/requirements.lock $(READY)
+	$(BIN)/python -m pip install -q --require-hashes -r benchmarks/requirements.lock
+	touch $@

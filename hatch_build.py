@@ -5,6 +5,7 @@ Hatchling runs this when the project is installed or packed; `python hatch_build
 
 from __future__ import annotations
 
+import hashlib
 import platform
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 ROOT = Path(__file__).parent
 SOURCES = ("features/windows.c",)
-FLAGS = ("-std=c11", "-O3", "-Wall", "-Wextra", "-Werror", "-Wno-psabi", "-fvisibility=hidden", "-shared")
+FLAGS = ("-std=c11", "-O3", "-Wall", "-Wextra", "-Werror", "-Wno-psabi", "-fvisibility=hidden", "-shared", "-s")
 SAME_BITS = "-ffp-contract=off"
 """No fused multiply-add: every machine gets the same bits."""
 VECTORS = {"": (), "_avx2": ("-mavx2",), "_avx512": ("-mavx512f", "-mavx512dq", "-mprefer-vector-width=512")}
@@ -37,10 +38,17 @@ def _compile(source: Path, level: str, vectors: tuple[str, ...]) -> Path:
     library = source.with_name(f"_{source.stem}{level}{SUFFIX}")
     made = library.with_suffix(".new")
     position = [] if sys.platform == "win32" else ["-fPIC"]
-    flags = [*_target(), *FLAGS, SAME_BITS, *vectors, *position]
+    stamp = f'-DSOURCE="{_source_hash(source)}"'
+    flags = [*_target(), *FLAGS, SAME_BITS, stamp, *vectors, *position]
     subprocess.run([sys.executable, "-m", "ziglang", "cc", *flags, "-o", str(made), str(source)], check=True)
     made.replace(library)  # whole at once: a process that has the old one loaded keeps it
     return library
+
+
+def _source_hash(source: Path) -> str:
+    """Of the C files beside `source`; features/native.py works out the same."""
+    files = sorted(path for path in source.parent.iterdir() if path.suffix in (".c", ".h"))
+    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:16]
 
 
 def _target() -> list[str]:

@@ -21,6 +21,7 @@ from features.windows import (
     FOREVER,
     NEVER,
     REASONS,
+    REST_IS_ZERO,
     Bools,
     Clocks,
     Coverage,
@@ -58,6 +59,8 @@ NOT_FOUND = {
     "screenings": "not screened",
     "athletes": "not recorded",
 }
+EVER_DAYS = 36_500
+"""A window of a hundred years means all that is on record."""
 WHY = {
     "too few values": "too few values in the window",
     "not in use": "no source in use on enough days of the window",
@@ -252,7 +255,7 @@ def _panel(key: _PanelKey, columns: _Columns, arrays: _Arrays) -> Panel:
 
     def fill(lane: int) -> None:
         values[:, lane] = history.taken(arrays.column(table, names[lane]))
-        if any(spec.empty is not None for _, spec in columns[names[lane]]):
+        if any(spec.empty is not None or spec.aggregate in REST_IS_ZERO for _, spec in columns[names[lane]]):
             recorded[:, lane] = arrays.recorded(table, dated_by, names[lane])
 
     _side_by_side(fill, range(len(names)), worth_it=len(values) > MANY_ROWS)
@@ -336,7 +339,8 @@ def _lacking(missing: Bools, inputs: Floats, why: Objects) -> Objects:
 
 
 def _in_words(spec: WindowSpec, reason: npt.NDArray[np.uint8], arrays: _Arrays, moments: Moments) -> Objects:
-    absent = f"{NOT_FOUND.get(spec.table, 'none recorded')} in {spec.window_days} days"
+    when = f"for {spec.window_days:,} days" if spec.window_days < EVER_DAYS else "ever"
+    absent = f"{NOT_FOUND.get(spec.table, 'none recorded')} {when}"
     words = {**WHY, "present": None, "none in window": absent, "mixed speeds": None}
     said = np.array([words[name] for name in REASONS], dtype=object)[reason]
     mixed = reason == REASONS.index("mixed speeds")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import hashlib
 import sys
 from ctypes import POINTER, c_double, c_int, c_int64, c_void_p
 from functools import cache
@@ -35,7 +36,10 @@ class Coverage(ctypes.Structure):
 
 class Task(ctypes.Structure):
     _fields_ = [
-        *((name, c_int64) for name in ("aggregate", "adds_up", "counts", "reads_window", "lag_days", "window_days")),
+        *(
+            (name, c_int64)
+            for name in ("aggregate", "adds_up", "needs_record", "counts", "reads_window", "lag_days", "window_days")
+        ),
         ("at_least", c_double),
         ("weight", c_void_p),
         ("weights", c_int64),
@@ -87,14 +91,6 @@ class Results(ctypes.Structure):
     ]
 
 
-LAYOUT = (
-    ctypes.sizeof(Panel) * 100000000
-    + ctypes.sizeof(Task) * 10000
-    + sum(ctypes.sizeof(kind) for kind in (Plan, Derived, Results))
-)
-"""What `layout` of features/windows.c must say."""
-
-
 @cache
 def library() -> Any:
     """The build of the kernel that suits this processor, with its functions declared."""
@@ -106,10 +102,14 @@ def load(level: int) -> Any:
     path = Path(__file__).with_name(f"{LEVELS[level]}{SUFFIX}")
     if not path.exists():
         raise SystemRefused(f"{path} is missing: the compiled part of Strainwatch was not built. {BUILD}")
-    loaded = ctypes.CDLL(str(path))
-    loaded.layout.restype = c_int64
-    if loaded.layout() != LAYOUT:
-        raise SystemRefused(f"{path} was built from another version of Strainwatch. {BUILD}")
+    try:
+        loaded = ctypes.CDLL(str(path))
+        loaded.built_from.restype = ctypes.c_char_p
+        fits = loaded.built_from().decode() == _source_hash()
+    except (OSError, AttributeError):
+        fits = False
+    if not fits:
+        raise SystemRefused(f"{path} was not built from this version of Strainwatch. {BUILD}")
     loaded.window_features.argtypes = [POINTER(Plan), POINTER(Moments), c_int64, c_int64, POINTER(Results)]
     loaded.window_features.restype = c_int
     loaded.derived_values.argtypes = [c_int64, c_void_p, c_void_p, c_void_p, c_int64, c_void_p]
@@ -119,6 +119,13 @@ def load(level: int) -> Any:
     loaded.last_covered.argtypes = [POINTER(Coverage), POINTER(Moments), c_int64, c_void_p]
     loaded.last_covered.restype = c_int
     return loaded
+
+
+@cache
+def _source_hash() -> str:
+    """Of the C files that were installed with this module; hatch_build.py puts it into the library."""
+    files = sorted(path for path in Path(__file__).parent.iterdir() if path.suffix in (".c", ".h"))
+    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:16]
 
 
 def address(array: npt.NDArray[Any]) -> int:

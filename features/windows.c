@@ -54,6 +54,7 @@ typedef struct {
 /* One aggregate of one window for up to eight columns. */
 typedef struct {
     int64_t aggregate, adds_up;
+    int64_t needs_record; /* it means nothing before a value of the column was ever recorded */
     int64_t counts, reads_window; /* it asks how many rows hold or use the column; more than the newest row */
     int64_t lag_days, window_days;
     double at_least;       /* values below are not used; minus infinity: all are */
@@ -108,10 +109,10 @@ typedef struct {
     int64_t first, last;
 } Stretch;
 
-/* Exponential sums up to each row of one athlete, over the rows that were never superseded: of used values, and of
-days that hold one although no coverage names them. */
+/* Exponential sums up to each row of one athlete, over the rows that were never superseded: see Decay. */
 typedef struct {
-    LanesInMemory *total, *outside;
+    LanesInMemory *total, *outside, *from;
+    MasksInMemory *held;
 } Memory;
 
 /* Rows, newest first: which, of what day, and how many of those before it lie on days that no coverage names. */
@@ -222,7 +223,8 @@ static int64_t end_near(const History *history, int64_t athlete, int64_t day, in
 }
 
 /* Known and disjoint stretches up to the moment's day. That a source was still in use is itself known only later: a
-stretch reaches the day of its receipt, and then grows day by day with the delay of its first day. */
+stretch reaches the day of its receipt (before the moment's own day: nobody can tell in advance how a day goes on), and
+then grows day by day with the delay of its first day. */
 static int64_t known_stretches(const Coverage *coverage, int64_t athlete, int64_t day, int64_t as_of, Stretch *found) {
     int64_t count = 0, reach = INT64_MIN;
     for (int64_t slot = athlete * coverage->slots; slot < (athlete + 1) * coverage->slots; slot++) {
@@ -230,7 +232,7 @@ static int64_t known_stretches(const Coverage *coverage, int64_t athlete, int64_
             continue;
         int64_t first = coverage->first[slot], known_at = coverage->known_at[slot];
         int64_t delay = known_at - first * DAY_US;
-        int64_t until = larger(floor_day(known_at), floor_day(as_of - delay));
+        int64_t until = larger(smaller(floor_day(known_at), day - 1), floor_day(as_of - delay));
         int64_t last = smaller(smaller(coverage->last[slot], until), day);
         if (reach >= first)
             first = reach + 1;
@@ -259,13 +261,14 @@ static int is_covered(const View *view, int64_t day) {
     return 0;
 }
 
-/* The newest row that ends its day and up to which everything was settled; one before the first if there is none. */
+/* The newest row of an earlier day that ends its day and up to which everything was settled; one before the first if
+there is none. */
 static int64_t last_settled(const View *view, int64_t begin, int64_t end) {
     const int64_t *day = view->panel->history.day;
-    int64_t at = end - 1;
-    while (at >= begin && (view->of.settled[at - begin] > view->as_of || (at + 1 < end && day[at + 1] == day[at])))
-        at--;
-    return at;
+    for (int64_t at = end - 1; at >= begin; at--)
+        if (view->of.settled[at - begin] <= view->as_of && day[at] < view->day && (at + 1 == end || day[at + 1] > day[at]))
+            return at;
+    return begin - 1;
 }
 
 static void swap(int64_t *a, int64_t *b) {
@@ -421,7 +424,7 @@ static Lanes days_in_use(const View *view, const Window *window) {
     return all(window->covered) + outside_days(view, window);
 }
 
-/* When a day is covered for good, or, if it never is, when the last stretch that held it was superseded. */
+/* When a day before the moment's own is covered for good, or, if it never is, when the last stretch that held it was superseded. */
 static int64_t coverage_settled(const Coverage *coverage, int64_t athlete, int64_t day, int *covered) {
     int64_t for_good = INT64_MAX, passing = INT64_MIN;
     for (int64_t slot = athlete * coverage->slots; slot < (athlete + 1) * coverage->slots; slot++) {
@@ -498,7 +501,9 @@ typedef struct {
     const Task *task;
     int64_t day;
     Lanes total, outside;
-    Masks any; /* lanes with a used row on that day */
+    Lanes from; /* day from which the column was recorded; minus infinity: no row lacked it before, infinity: all did */
+    Masks any;  /* lanes with a used row on that day */
+    Masks held; /* lanes with a value on any day */
 } Decay;
 
 static inline void age(Decay *decay, int64_t day) {
@@ -512,7 +517,10 @@ static inline void age(Decay *decay, int64_t day) {
 }
 
 static inline void add_row(Decay *decay, Lanes values, int is_outside) {
-    Masks uses = values >= all(decay->task->at_least);
+    Masks uses = values >= all(decay->task->at_least), holds = values == values;
+    decay->from = choose(~holds & ~decay->held, all(INFINITY), decay->from);
+    decay->from = choose(holds & (decay->from == all(INFINITY)), all((double)decay->day), decay->from);
+    decay->held |= holds;
     decay->total += kept(uses, values);
     if (is_outside)
         decay->outside += kept(uses & ~decay->any, all(1));
@@ -527,25 +535,39 @@ static void remember(View *view) {
     for (int64_t t = 0; t < panel->tasks; t++) {
         if (panel->task[t].aggregate != EXPONENTIAL)
             continue;
-        Decay decay = {.task = &panel->task[t], .day = begin < end ? history->day[begin] : 0};
+        Decay decay = {.task = &panel->task[t], .day = begin < end ? history->day[begin] : 0, .from = all(-INFINITY)};
         for (int64_t row = begin; row < end; row++) {
             age(&decay, history->day[row]);
             if (history->superseded_at[row] == INT64_MAX)
                 add_row(&decay, panel->values[row], !view->of.covered[row - begin]);
             view->of.memory[panel->task[t].memory].total[row - begin] = decay.total;
             view->of.memory[panel->task[t].memory].outside[row - begin] = decay.outside;
+            view->of.memory[panel->task[t].memory].from[row - begin] = decay.from;
+            view->of.memory[panel->task[t].memory].held[row - begin] = decay.held;
         }
     }
     view->of.remembers = 1;
 }
 
-static double covered_weight(const View *view, const Task *task, int64_t newest) {
+/* Weight of the covered days from `from` on. */
+static double covered_weight(const View *view, const Task *task, int64_t newest, double from) {
     double found = 0;
     for (int64_t i = 0; i < view->stretches && view->stretch[i].first <= newest; i++) {
-        int64_t last = smaller(view->stretch[i].last, newest);
-        found += weight_of(task, newest - last) - weight_of(task, newest - view->stretch[i].first + 1);
+        int64_t first = view->stretch[i].first, last = smaller(view->stretch[i].last, newest);
+        if ((double)first < from)
+            first = from > (double)last ? last + 1 : (int64_t)from;
+        found += weight_of(task, newest - last) - weight_of(task, newest - first + 1);
     }
     return found / (1 - task->weight[1]);
+}
+
+static Lanes covered_weights(const View *view, const Task *task, int64_t newest, Lanes from) {
+    if (!__builtin_reduce_or(from > all(-INFINITY)))
+        return all(covered_weight(view, task, newest, -INFINITY));
+    Lanes found;
+    for (int lane = 0; lane < LANES; lane++)
+        found[lane] = covered_weight(view, task, newest, from[lane]);
+    return found;
 }
 
 /* Exponentially weighted mean per day in use, the newest day heaviest. */
@@ -557,10 +579,14 @@ static Lanes exponential(View *view, const Task *task) {
     int64_t newest = view->day - task->lag_days, begin = history->start[view->athlete];
     int64_t end = task->lag_days ? end_of(history, view->athlete, newest) : view->end;
     int64_t at = last_settled(view, begin, end);
-    Decay decay = {.task = task, .day = at >= begin ? history->day[at] : begin < end ? history->day[begin] : newest};
+    Decay decay = {.task = task, .day = begin < end ? history->day[begin] : newest, .from = all(-INFINITY)};
     if (at >= begin) {
-        decay.total = view->of.memory[task->memory].total[at - begin];
-        decay.outside = view->of.memory[task->memory].outside[at - begin];
+        const Memory *memory = &view->of.memory[task->memory];
+        decay.day = history->day[at];
+        decay.total = memory->total[at - begin];
+        decay.outside = memory->outside[at - begin];
+        decay.from = memory->from[at - begin];
+        decay.held = memory->held[at - begin];
     }
     for (at++; at < end; at++)
         if (sees(history->known_at[at], history->superseded_at[at], view->as_of)) {
@@ -568,7 +594,7 @@ static Lanes exponential(View *view, const Task *task) {
             add_row(&decay, panel->values[at], !is_covered(view, history->day[at]));
         }
     age(&decay, newest);
-    return quotient(decay.total, all(covered_weight(view, task, newest)) + decay.outside);
+    return quotient(decay.total, covered_weights(view, task, newest, decay.from) + decay.outside);
 }
 
 /* Day, or value, of the newest used row of each lane; NaN without one. Looks at the rows themselves: it mostly ends at
@@ -783,6 +809,8 @@ static Lanes finish(const View *view, const Window *window, const Task *task, La
     Masks nothing = (window->used == all(0)) & ((all(rows) == all(0)) | (window->held > all(0)));
     if (window->covered > 0)
         result = choose(nothing & recorded & (empty == empty), empty, result);
+    if (task->needs_record)
+        result = choose(recorded | (window->used > all(0)), result, all(NONE));
     Masks unused = all(window->covered) < *(const LanesInMemory *)task->least_covered_days;
     Masks unrecorded = {0}, mixed = {0};
     if (task->adds_up) {
@@ -847,14 +875,14 @@ static void write_out(const Plan *plan, const double *block, int64_t first, int6
 }
 
 static void write_why(
-    const View *view, const Window *window, const Task *task, Lanes result, Masks reason, int64_t moment, Results *out) {
+    const View *view, const Task *task, Lanes result, Masks reason, int64_t moment, Results *out) {
     Lanes newest_day = newest(view, task, 1);
-    int64_t otherwise = window->to > window->from ? TOO_FEW_VALUES : NONE_IN_WINDOW;
     for (int lane = 0; lane < LANES; lane++) {
         if (task->feature[lane] < 0)
             continue;
         int64_t at = task->feature[lane] * out->moments + moment;
         int missing = isnan(result[lane]);
+        int64_t otherwise = isnan(newest_day[lane]) ? NONE_IN_WINDOW : TOO_FEW_VALUES;
         out->day[at] = missing || isnan(newest_day[lane]) ? INT32_MIN : (int32_t)newest_day[lane];
         out->reason[at] = (uint8_t)(reason[lane] ? reason[lane] : missing ? otherwise : PRESENT);
     }
@@ -882,7 +910,7 @@ static void answer(View *view, LanesInMemory *results, int64_t moment, Results *
         if (!stands(view, &window, task))
             results[t] = finish(view, &window, task, results[t], &reason);
         if (out->reason)
-            write_why(view, &window, task, results[t], reason, moment, out);
+            write_why(view, task, results[t], reason, moment, out);
     }
     cover_up(view);
 }
@@ -896,7 +924,7 @@ static void *make_room(View *view, const Panel *panel) {
                           &view->covered_up.day, &view->covered_up.outside};
     int64_t **twice[] = {&of->rows.row, &of->rows.day, &of->rows.outside};
     size_t whole = rows * (7 + 2 * 3) * sizeof(int64_t) + slots * sizeof(Stretch) + memories * sizeof(Memory) +
-                   (1 + 2 * memories) * rows * sizeof(Lanes);
+                   (1 + 4 * memories) * rows * sizeof(Lanes);
     char *room = calloc(1, whole), *at = room;
     if (!room)
         return NULL;
@@ -910,7 +938,8 @@ static void *make_room(View *view, const Panel *panel) {
     at += memories * sizeof(Memory);
     view->total = (LanesInMemory *)at;
     for (size_t i = 0; i < memories; i++)
-        of->memory[i] = (Memory){view->total + (2 * i + 1) * rows, view->total + (2 * i + 2) * rows};
+        of->memory[i] = (Memory){view->total + (4 * i + 1) * rows, view->total + (4 * i + 2) * rows,
+                                 view->total + (4 * i + 3) * rows, (MasksInMemory *)(view->total + (4 * i + 4) * rows)};
     return room;
 }
 
@@ -931,9 +960,9 @@ EXPORT int vector_level(void) {
     return 0;
 }
 
-/* The size of what callers must lay out alike: a library that was built from another version says so. */
-EXPORT int64_t layout(void) {
-    return (int64_t)(sizeof(Panel) * 100000000 + sizeof(Task) * 10000 + sizeof(Plan) + sizeof(Derived) + sizeof(Results));
+/* Which source this library was built from (hatch_build.py): a stale one must not be read. */
+EXPORT const char *built_from(void) {
+    return SOURCE;
 }
 
 /* What one thread needs: a view of each panel, the results of one panel and the features of all, of one block. */

@@ -40,6 +40,8 @@ EMPTY_BY_NATURE = frozenset(
     {"covered_share_pct", "daily_mean", "daily_spread", "daily_slope", "exponential", "days_since_rest"}
 )
 """Aggregates in which a covered day without a row already has its meaning."""
+REST_IS_ZERO = frozenset({"daily_mean", "daily_spread", "daily_slope", "exponential"})
+"""Aggregates that take a covered day without a row for a 0 of the column, once the column was ever recorded."""
 LOOKS_AT_ROWS = frozenset(
     {"max", "min", "last", "last_day_mean", "mean_before_last_day", "days_since", "years_since", "days_since_rest"}
 )
@@ -100,6 +102,8 @@ class Moments:
 
     @classmethod
     def of(cls, index: pd.DataFrame, athletes: pd.Index) -> Moments:
+        if index[["date", "as_of"]].isna().to_numpy().any():
+            raise ValueError("every moment needs a date and an as_of")
         return cls(codes(index["athlete_id"], athletes), days(index["date"]), instants(index["as_of"]))
 
     def __len__(self) -> int:
@@ -413,6 +417,7 @@ def _native_task(task: Task, weight: Floats, memory: int) -> native.Task:
     return native.Task(
         aggregate=AGGREGATES.index(task.window.aggregate),
         adds_up=task.window.aggregate in ADDS_UP,
+        needs_record=task.window.aggregate in REST_IS_ZERO,
         counts=task.counts,
         reads_window=task.reads_window,
         lag_days=task.window.lag_days,

@@ -27,6 +27,7 @@ EVER = 1000
 """Days that hold every world's rows: an exponential average forgets nothing."""
 ADDING = {"sum", "daily_mean", "daily_spread", "daily_slope", "exponential", "count", "day_count"}
 REST_COUNTS = {"covered_share_pct", "daily_mean", "daily_spread", "daily_slope", "exponential", "days_since_rest"}
+REST_IS_ZERO = {"daily_mean", "daily_spread", "daily_slope", "exponential"}
 RARE = ("interventions", "injuries", "returns")
 ACTIVITY = ("sessions", "wellness", "wearable_days")
 INJURIES = ("injuries", "injury_reports")
@@ -69,12 +70,12 @@ def _rows(moment: Any, table: list[Any], spec: WindowSpec, reach: int) -> list[A
     ]
 
 
-def _known_days(coverage: list[Any], recorders: Sequence[str], as_of: pd.Timestamp) -> list[tuple[int, int]]:
+def _known_days(coverage: list[Any], recorders: Sequence[str], moment: Any) -> list[tuple[int, int]]:
     """First and last day of each stretch, as far as anybody could know of it."""
     return [
-        (row.first_date.toordinal(), min(row.last_date, _known_until(row, as_of)).toordinal())
+        (row.first_date.toordinal(), min(row.last_date, _known_until(row, moment)).toordinal())
         for row in coverage
-        if row.table in recorders and _seen(row, as_of)
+        if row.table in recorders and _seen(row, moment.as_of)
     ]
 
 
@@ -83,14 +84,15 @@ def _covered(moment: Any, coverage: list[Any], spec: WindowSpec, reach: int) -> 
     window = range(last - reach + 1, last + 1)
     if spec.table not in COVERED_BY:
         return set(window)
-    spans = _known_days(coverage, COVERED_BY[spec.table], moment.as_of)
+    spans = _known_days(coverage, COVERED_BY[spec.table], moment)
     return {day for first, end in spans for day in range(max(first, window[0]), min(end, last) + 1)}
 
 
-def _known_until(row: Any, as_of: pd.Timestamp) -> pd.Timestamp:
-    """A stretch reaches its receipt, then grows with the delay of its first day."""
+def _known_until(row: Any, moment: Any) -> pd.Timestamp:
+    """A stretch reaches its receipt before the moment's own day, then grows with the delay of its first day."""
     delay = row.known_at.tz_localize(None) - row.first_date
-    return max(row.known_at.tz_localize(None).normalize(), (as_of.tz_localize(None) - delay).normalize())
+    received = min(row.known_at.tz_localize(None).normalize(), moment.date - DAY)
+    return max(received, (moment.as_of.tz_localize(None) - delay).normalize())
 
 
 def _mixed(held: list[Any], spec: WindowSpec) -> bool:
@@ -118,13 +120,25 @@ def value(moment: Any, world: Plain, spec: WindowSpec) -> float:
         return spec.empty if covered and (recorded or spec.table in RARE) else math.nan
     if spec.aggregate == "exponential":
         reach = EXPONENTIAL_SPANS * spec.window_days
-        used = _used(_held(_rows(moment, table, spec, reach), spec), spec)
-        covered = _covered(moment, coverage, spec, reach)
+        seen = _rows(moment, table, spec, reach)
+        used = _used(_held(seen, spec), spec)
+        covered = {day for day in _covered(moment, coverage, spec, reach) if day >= _recorded_from(seen, spec)}
+    recorded = spec.table in RARE or any(row.known_at <= moment.as_of for row in _held(table, spec))
+    if spec.aggregate in REST_IS_ZERO and not used and not recorded:
+        return math.nan
     return _aggregate(spec, moment, used, covered)
 
 
 def _held(rows: list[Any], spec: WindowSpec) -> list[Any]:
     return [row for row in rows if not pd.isna(getattr(row, spec.column))]
+
+
+def _recorded_from(seen: list[Any], spec: WindowSpec) -> float:
+    """The day from which the column was recorded, where rows before it lacked it."""
+    holds = [not pd.isna(getattr(row, spec.column)) for row in seen]
+    if all(holds) or holds[0]:
+        return -math.inf
+    return next((_day(row, spec) for row, held in zip(seen, holds, strict=True) if held), math.inf)
 
 
 def _used(held: list[Any], spec: WindowSpec) -> list[Any]:
@@ -236,7 +250,7 @@ def why_not_at_risk(moment: Any, world: Plain, target: Target) -> str | None:
         recent = moment.date - 365 * DAY < injury.date <= moment.date
         if recent and _blocks(injury, target) and injury.injury_id not in cleared:
             return "injured"
-    spans, today = _known_days(rows["coverage"], ACTIVITY, moment.as_of), moment.date.toordinal()
+    spans, today = _known_days(rows["coverage"], ACTIVITY, moment), moment.date.toordinal()
     covered = [min(end, today) for first, end in spans if first <= min(end, today)]
     if not covered:
         return "no data yet"

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from configs.errors import SystemRefused
 from features import native
 from features.build import CHUNK, build_features, build_values
+from features.derived import DERIVATIONS
 from features.specs import WindowSpec
-from features.windows import AGGREGATES
+from features.windows import AGGREGATES, REASONS
 from tests import oracle
 from tests.worlds import STEADY_LOAD, instant, moments, random_world, rough_moments, rough_world, table_of
 
@@ -268,3 +272,88 @@ def test_distances_above_different_speeds_are_refused_and_both_speeds_named() ->
     built = build_features(index, tables, [distance])
     assert built.reasons["x"].tolist() == ["thresholds of 5.5 and 7 m/s cannot be added up", None]
     assert built.values["x"].tolist()[1] == 400.0
+
+
+def gps_club(loads_from: int | None) -> dict[str, pd.DataFrame]:
+    """A source in use for sixty days with a session every second day; loads are recorded from one day on, or never."""
+    first = pd.Timestamp("2024-01-01")
+    stretch = {
+        "athlete_id": "A0",
+        "table": "sessions",
+        "source": "test",
+        "first_date": first,
+        "known_at": instant(0.25),
+    }
+    rows = [
+        {"athlete_id": "A0", "session_id": f"s{day}", "date": first + pd.Timedelta(days=day), "distance_m": 5000.0,
+         "known_at": instant(day + 0.8), "load_au": 300.0 if loads_from is not None and day >= loads_from else np.nan}
+        for day in range(0, 50, 2)
+    ]  # fmt: skip
+    return random_world(61) | {
+        "coverage": table_of(
+            [{**stretch, "last_date": first + pd.Timedelta(days=60), "known_at": instant(0.25)}], "coverage"
+        ),
+        "sessions": table_of(rows, "sessions"),
+    }
+
+
+@pytest.mark.parametrize("aggregate", ["sum", "daily_mean", "daily_spread", "daily_slope", "exponential"])
+def test_what_was_never_recorded_is_missing_with_a_reason_and_no_day_of_rest(aggregate: str) -> None:
+    empty = 0.0 if aggregate == "sum" else None
+    spec = dataclasses.replace(BASE, aggregate=aggregate, empty=empty)
+    built = build_features(on_days(57.3), gps_club(None), [spec])
+    assert built.values["x"].isna().all()
+    assert built.reasons["x"].tolist() == ["none recorded for 7 days"]
+    rested = build_values(on_days(57.3), gps_club(0), [spec])["x"].item()
+    assert rested > 0 if aggregate == "exponential" else rested == 0
+
+
+def test_an_exponential_average_begins_with_the_column_and_not_with_the_source() -> None:
+    average = dataclasses.replace(BASE, aggregate="exponential", window_days=28)
+    late = build_values(on_days(45.3), gps_club(20), [average])["x"].tolist()
+    keep = 1 - 2 / 29
+    weights = {day: keep ** (45 - day) for day in range(20, 46)}
+    expected = sum(300 * weight for day, weight in weights.items() if day % 2 == 0) / sum(weights.values())
+    np.testing.assert_allclose(late, [expected], rtol=1e-12)
+
+
+@pytest.mark.parametrize("hours_to_utc", [-12, 0, 8])
+def test_the_day_of_receipt_is_no_day_of_rest_in_any_time_zone(hours_to_utc: int) -> None:
+    """The session and its coverage arrive at 20:00 of the first day, local time; at 07:00 of the next there is one."""
+    first, zone = pd.Timestamp("2024-01-01"), hours_to_utc / 24
+    stretch = {"athlete_id": "A0", "table": "sessions", "source": "test", "first_date": first}
+    rows = [{**stretch, "last_date": first + pd.Timedelta(days=9), "known_at": instant(20 / 24 + zone)}]
+    session = {
+        "session_id": "s",
+        "athlete_id": "A0",
+        "date": first,
+        "known_at": instant(20 / 24 + zone),
+        "load_au": 300.0,
+    }
+    tables = random_world(61) | {"coverage": table_of(rows, "coverage"), "sessions": table_of([session], "sessions")}
+    index = on_days(1.0).assign(as_of=[instant(1 + 7 / 24 + zone)]).astype({"as_of": "datetime64[us, UTC]"})
+    mean = dataclasses.replace(BASE, aggregate="daily_mean", min_covered_share=0.0)
+    assert build_values(index, tables, [mean])["x"].tolist() == [300.0]
+
+
+def test_names_stand_in_the_order_of_the_kernel() -> None:
+    folder = Path(native.__file__).parent
+    source = (folder / "windows.c").read_text() + (folder / "derived.h").read_text()
+    for kind, names in (("Aggregate", AGGREGATES), ("Reason", REASONS), ("Derivation", tuple(DERIVATIONS))):
+        listed = re.search(rf"enum {kind} {{(.*?)}}", source, re.S)
+        assert listed is not None
+        order = [name.strip().lower() for name in listed[1].split(",")]
+        spelt = {"mean_of_two": "mean", "none_in_window": "none in window"}
+        assert [spelt.get(name, name.replace("_", " ") if kind == "Reason" else name) for name in order] == list(names)
+
+
+def test_a_library_of_another_source_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(native, "_source_hash", lambda: "of other files")
+    with pytest.raises(SystemRefused, match="not built from this version"):
+        native.load(0)
+
+
+def test_a_moment_without_an_instant_is_refused() -> None:
+    index = on_days(6.9).assign(as_of=pd.Series([pd.NaT], dtype="datetime64[us, UTC]"))
+    with pytest.raises(ValueError, match="date and an as_of"):
+        build_values(index, random_world(61), [BASE])
