@@ -27,6 +27,8 @@ from pipelines.verification.squads import Squad, Switches, tested_squad, trainin
 FULL_SIZES = (40, 80, 200, 500, 1000)
 TEST_ATHLETES = 200
 LEAK_ATHLETES = 40
+TAUGHT_MEMBERS = 3
+"""Labels without noise leave little to average out."""
 COMPARING = "simulating, fitting, comparing with the truth"
 
 
@@ -50,7 +52,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Verified:
-    """All figures, the leak check, and what is needed to draw the calibration of the first seed."""
+    """All figures over seeds, the leak check, and why the first seed's model would not be promoted."""
 
     plan: Plan
     summary: Summary
@@ -121,7 +123,7 @@ def _one_seed(plan: Plan, recipe: Recipe, seed: int) -> Iterator[Number]:
         "alerts", "strains on flagged days / on all days", "model", checks.MAIN_DAYS,
         checks.alerts(tested, main, recipe.settings.alert_budget),
     )  # fmt: skip
-    taught = checks.taught(recipe, trained, few)
+    taught = checks.taught(recipe, trained, TAUGHT_MEMBERS)
     yield checks.ceiling(tested, taught[checks.NOISE_FREE])
     yield from checks.explanation(recipe, tested, fitted, taught)
     yield checks.stability(recipe, trained, tested, main, plan.refits, few)

@@ -8,6 +8,7 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
 
 from pipelines.verification.checks import CONSTANT, FLAGGED, HAZARD, NOISE_FREE, SOURCES
 from pipelines.verification.measures import Estimate
@@ -57,7 +58,10 @@ def _curve(summary: Summary) -> Figure:
         axes.axhline(ceiling.value, color=GREEN, linestyle="dashed", label="same features, taught the true risk")
     axes.axhline(GOAL_SHARE, color=ORANGE, linestyle="dotted", label="goal at 1,000 athletes")
     axes.set(xscale="log", ylim=(min(0.0, *(min(each.by_seed) for each in shares)) - 0.05, 1))
-    axes.set_xlabel("hamstring strains in training")
+    axes.xaxis.set_major_locator(FixedLocator([round(each.value) for each in injuries]))
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.set_xlabel("hamstring strains in training (log scale)")
     axes.set_ylabel("share of the oracle's\nAUROC above 0.5")
     axes.legend(frameon=False, loc="lower right")
     return figure

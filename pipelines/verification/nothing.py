@@ -66,7 +66,7 @@ def nothing(recipe: Recipe, athletes: int, seasons: int, test_athletes: int, see
 
 def evaluated(recipe: Recipe, squad: Squad) -> Evaluation | None:
     """The evaluation of `strainwatch evaluate` on one horizon, with fewer folds; None where data are too few."""
-    settings = replace(recipe.settings, athlete_folds=3, time_blocks=1, resamples=RESAMPLES)
+    settings = replace(recipe.settings, athlete_folds=2, time_blocks=1, resamples=RESAMPLES)
     names = usable(recipe, squad)
     labels = squad.labels[[str(MAIN_DAYS)]]
     try:
