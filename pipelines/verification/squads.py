@@ -102,14 +102,15 @@ def _world(athletes: int, seasons: int, seed: int, until: date, planted: Switche
 
 
 def squad_of(world: World, recipe: Recipe, first: pd.Timestamp | None, *, thinned: bool) -> Squad:
-    """The world's athlete-days at risk from `first` on whose outcome is known over every horizon."""
+    """The world's athlete-days at risk, by record and in truth, whose outcome is known over every horizon."""
     tables = prepare(world.tables, recipe.target)
     start, cut = tables["coverage"]["first_date"].min(), tables["coverage"]["last_date"].max()
     index, _ = at_risk_index(tables, recipe.target, start if first is None else first, cut)
     if thinned:
         index = index.iloc[splits.thin(index, recipe.settings.every_days)].reset_index(drop=True)
     labels = label(index, tables, _with_shortest(recipe.target), cut)
-    known = labels.notna().all(axis=1).to_numpy()
+    is_at_risk = world.truth["at_risk"].to_numpy()[_places(world.truth, index)]  # some injuries were never recorded
+    known = labels.notna().all(axis=1).to_numpy() & is_at_risk
     index, labels = index[known].reset_index(drop=True), labels[known].reset_index(drop=True)
     place = _places(world.truth, index)
     horizons = recipe.target.horizons_days
