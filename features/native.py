@@ -30,7 +30,7 @@ class History(ctypes.Structure):
 class Coverage(ctypes.Structure):
     _fields_ = [
         ("slots", c_int64),
-        *((name, c_void_p) for name in ("first", "last", "known_at", "superseded_at")),
+        *((name, c_void_p) for name in ("first", "last", "known_at", "superseded_at", "reach")),
     ]
 
 

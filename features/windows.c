@@ -49,6 +49,7 @@ typedef struct {
 typedef struct {
     int64_t slots;
     const int64_t *first, *last, *known_at, *superseded_at;
+    const int64_t *reach; /* the latest of the last days up to this slot */
 } Coverage;
 
 /* One aggregate of one window for up to eight columns. */
@@ -236,10 +237,13 @@ static int64_t known_stretches(const Coverage *coverage, int64_t athlete, int64_
         int64_t last = smaller(smaller(coverage->last[slot], until), day);
         if (reach >= first)
             first = reach + 1;
-        if (first <= last) {
+        if (first > last)
+            continue;
+        if (count && first == reach + 1)
+            found[count - 1].last = last;
+        else
             found[count++] = (Stretch){first, last};
-            reach = last;
-        }
+        reach = last;
     }
     return count;
 }
@@ -426,10 +430,17 @@ static Lanes days_in_use(const View *view, const Window *window) {
 
 /* When a day before the moment's own is covered for good, or, if it never is, when the last stretch that held it was superseded. */
 static int64_t coverage_settled(const Coverage *coverage, int64_t athlete, int64_t day, int *covered) {
-    int64_t for_good = INT64_MAX, passing = INT64_MIN;
-    for (int64_t slot = athlete * coverage->slots; slot < (athlete + 1) * coverage->slots; slot++) {
+    int64_t for_good = INT64_MAX, passing = INT64_MIN, begin = athlete * coverage->slots, end = begin + coverage->slots;
+    for (int64_t low = begin; low < end;) {
+        int64_t middle = low + (end - low) / 2;
+        if (coverage->first[middle] <= day)
+            low = middle + 1;
+        else
+            end = middle;
+    }
+    for (int64_t slot = end - 1; slot >= begin && coverage->reach[slot] >= day; slot--) {
         int64_t known_at = coverage->known_at[slot], gone = coverage->superseded_at[slot];
-        if (known_at == INT64_MAX || day < coverage->first[slot] || day > coverage->last[slot])
+        if (known_at == INT64_MAX || day > coverage->last[slot])
             continue;
         int64_t delay = known_at - coverage->first[slot] * DAY_US;
         int64_t from = day <= floor_day(known_at) ? known_at : day * DAY_US + delay;

@@ -221,6 +221,8 @@ class Coverage:
     last: Ints
     known_at: Ints
     superseded_at: Ints
+    reach: Ints
+    """The latest of the last days up to each slot."""
 
     @classmethod
     def of(cls, coverage: pd.DataFrame, athletes: pd.Index) -> Coverage:
@@ -243,12 +245,12 @@ class Coverage:
             grid[athlete, rank] = values[order]
             return grid
 
-        return cls(
-            spread(first, 0), spread(last, -1), spread(clocks.known_at, FOREVER), spread(clocks.superseded_at, FOREVER)
-        )
+        known, gone = spread(clocks.known_at, FOREVER), spread(clocks.superseded_at, FOREVER)
+        lasts = spread(last, NEVER)
+        return cls(spread(first, FOREVER), lasts, known, gone, np.maximum.accumulate(lasts, axis=1))
 
     def as_native(self) -> native.Coverage:
-        arrays = (self.first, self.last, self.known_at, self.superseded_at)
+        arrays = (self.first, self.last, self.known_at, self.superseded_at, self.reach)
         return native.Coverage(self.first.shape[1], *map(native.address, arrays))
 
     def last_covered(self, moments: Moments) -> Ints:
@@ -394,7 +396,7 @@ def _native_panel(panel: Panel) -> tuple[native.Panel, Any]:
     tasks = sorted(panel.tasks, key=lambda task: (task.at_least, task.window.lag_days, task.window.window_days))
     weights = [task.weight for task in tasks]
     speed_of = _speed_of(panel)
-    coverage = panel.coverage or Coverage(*[np.empty((0, 0), np.int64)] * 4)
+    coverage = panel.coverage or Coverage(*[np.empty((0, 0), np.int64)] * 5)
     exponential = np.cumsum([len(weight) > 0 for weight in weights])
     made = native.Panel(
         history=panel.history.as_native(),
