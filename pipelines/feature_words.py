@@ -7,12 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from features.build import COVERED_BY, NOT_FOUND
 from features.derived import DERIVATIONS
 from features.factors import Factor
-from features.specs import DIRECTIONS, EVIDENCE, DerivedSpec, FeatureSpec, WindowSpec
+from features.specs import ALL_TIME_DAYS, DIRECTIONS, EVIDENCE, DerivedSpec, FeatureSpec, WindowSpec
 from features.tables import TABLES
 from features.windows import ADDS_UP, EMPTY_BY_NATURE, EWM_SPANS
-
-ALL_TIME_DAYS = 36500
-"""A window of this many days reaches back to the first record."""
 
 AGGREGATES_IN_WORDS: Mapping[str, str] = {
     "sum": "sum of {column}",

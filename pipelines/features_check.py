@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,18 +11,17 @@ from typing import Any
 
 import pandas as pd
 
-from configs import load
 from configs.errors import ConfigError
 from features.build import build_features
 from features.row_facts import prepare
 from features.specs import FeatureSpec, load_specs
 from features.target import load_target
 from pipelines.data import Store, data_cut, read_tables
-from pipelines.features_command import DAY, Catalogue, load_catalogue, say, squad_index
+from pipelines.features_command import DAY, Catalogue, close_to, load_catalogue, say, squad_index
 
 NAME = "features.toml"
 MOST_LISTED = 40
-"""Of more valid names than this only the nearest are shown: nobody reads hundreds."""
+"""More valid names than this are not shown: nobody reads hundreds."""
 
 SAMPLED_EVERY_DAYS = 7
 """A feature that has a value on one of these mornings needs no closer look."""
@@ -59,9 +57,8 @@ def check(path: Path, store: Store | None) -> Checked:
     try:
         catalogue = load_catalogue(folder)
     except ConfigError as error:
-        problems = tuple(_shortened(line) for line in str(error).splitlines())
-        hints = tuple(_misplaced(folder))
-        return Checked(path, problems, hints, f"{path}: {len(problems)} problem{'s' if len(problems) > 1 else ''}.")
+        problems = tuple(_with_near_names(line) for line in str(error).splitlines())
+        return Checked(path, problems, (), f"{path}: {len(problems)} problem{'s' if len(problems) > 1 else ''}.")
     warnings = [*_nothing(catalogue.specs), *_same_content(catalogue.specs), *_same_label(catalogue.specs)]
     if store is not None:
         warnings += _without_use(store, catalogue, folder)
@@ -83,28 +80,16 @@ def _folder(path: Path) -> Path:
 # --- problems -------------------------------------------------------------------------------------
 
 
-def _shortened(problem: str) -> str:
-    """The message; of a long list of valid names only those that look like what was found."""
+def _with_near_names(problem: str) -> str:
+    """The message with the valid names that look like what was found; a long list of all is left out."""
     told = re.fullmatch(r"(?P<start>.*'(?P<found>[^']*)' is not known\.) Valid: (?P<valid>.*)\.", problem)
-    valid = told["valid"].split(", ") if told else []
-    if told is None or len(valid) <= MOST_LISTED:
+    if told is None:
         return problem
-    near = difflib.get_close_matches(told["found"], valid, n=5)
-    return f"{told['start']} " + (f"Close: {', '.join(near)}." if near else f"None of {len(valid)} is like it.")
-
-
-def _misplaced(folder: Path) -> Iterable[str]:
-    """Inputs that do exist, below the feature that is derived from them."""
-    try:
-        content = load(NAME, folder)
-    except ConfigError:
-        return
-    place = {name: number for number, name in enumerate(content)}
-    for name, entry in content.items():
-        inputs = entry.get("inputs") if isinstance(entry, dict) else None
-        for wanted in inputs if isinstance(inputs, list) else ():
-            if isinstance(wanted, str) and place.get(wanted, -1) > place[name]:
-                yield f"[{name}]: its input {wanted} stands below it. Move [{wanted}] above [{name}]."
+    valid = told["valid"].split(", ")
+    near = close_to(told["found"], valid)
+    if len(valid) <= MOST_LISTED:
+        return f"{told['start']}{near} Valid: {told['valid']}."
+    return told["start"] + (near or f" None of {len(valid)} is like it.")
 
 
 # --- warnings about the file ----------------------------------------------------------------------

@@ -391,10 +391,11 @@ def test_a_table_added_to_a_copy_of_the_shipped_file_is_the_one_new_feature(tmp_
 
 
 def test_every_wrong_table_is_named_with_what_was_found_and_what_is_valid(tmp_path: Path) -> None:
-    wrong = f"[a]{SUM.replace('load_au', 'loud')}\n[b]{FAR}\n[c]{SUM.replace('sum', 'summ')}\nx = 1\n"
+    wrong = f"[a]{SUM.replace('load_au', 'load')}\n[b]{FAR}\n[c]{SUM.replace('sum', 'summ')}\nx = 1\n"
     code, lines = checked(tmp_path, wrong)
     assert code == 7
-    assert lines[0].startswith("features.toml, [a]: column: 'loud' is not known. Valid: ") and "load_au" in lines[0]
+    assert lines[0].startswith("features.toml, [a]: column: 'load' is not known. Close: load_au, ")
+    assert " Valid: acceleration_count, " in lines[0]
     assert lines[1].startswith("features.toml, [c]: unknown x. Known: aggregate, ")
     assert lines[2:] == ["OWN: 2 problems."]
 
@@ -404,15 +405,32 @@ def test_of_hundreds_of_valid_names_only_the_near_ones_are_shown(tmp_path: Path)
     wrong = RATIO.replace('"near", "far"', '"load_7e", "load_7d"')
     code, lines = checked(tmp_path, f"{shipped}\n[mine]{wrong}")
     assert code == 7
-    assert re.match(r"features.toml, \[mine\]: inputs .*'load_7e' is not known. Close: load_7d, ", lines[0])
+    assert re.match(r"features.toml, \[mine\]: inputs: 'load_7e' is not known. Close: load_7d, ", lines[0])
     assert len(lines[0]) < 200
 
 
 def test_an_input_below_its_feature_is_told_to_move(tmp_path: Path) -> None:
     code, lines = checked(tmp_path, f"[near]{SUM}\n[relation]{RATIO}\n[far]{FAR}")
     assert code == 7
-    assert "inputs (must stand above): 'far' is not known" in lines[0]
-    assert lines[1] == "warning: [relation]: its input far stands below it. Move [far] above [relation]."
+    assert lines == [
+        "features.toml, [relation]: inputs: 'far' stands below; move [far] above [relation].",
+        "OWN: 1 problem.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (('"sum"', '"summ"'), "aggregate: 'summ' is not known. Close: sum. Valid: count, "),
+        (('"sessions"', '"session"'), "table: 'session' is not known. Close: sessions. Valid: athletes, "),
+        (('"overload"', '"overlod"'), "factor: 'overlod' is not known. Close: overload. Valid: chronic_loading, "),
+        (('"+"', '"more"'), "direction: 'more' is not known. Valid: +, -, 0, u."),
+    ],
+)
+def test_a_slip_is_told_with_what_is_close(tmp_path: Path, change: tuple[str, str], message: str) -> None:
+    code, lines = checked(tmp_path, f"[near]{SUM.replace(*change)}")
+    assert (code, len(lines)) == (7, 2)
+    assert lines[0].startswith(f"features.toml, [near]: {message}")
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ from features.specs import (
     specs_as_json,
     specs_from_json,
 )
-from features.tables import INTERVENTIONS, SCREENING_TESTS, STRENGTH_PROTOCOLS, TABLES
+from features.tables import INTERVENTIONS, SCREENING_TESTS, STRENGTH_PROTOCOLS, TABLES, as_contract, empty_tables
 from features.target import load_target
 from features.windows import AGGREGATES
 from pipelines.simulate import simulate
@@ -210,6 +210,27 @@ def test_what_is_missing_on_a_simulated_squad_is_what_nobody_there_records(simul
     assert missing - rare == masked | too_short
 
 
+def test_best_nordic_force_per_kg_needs_no_body_mass_beside_the_force() -> None:
+    known_at = pd.Timestamp("2024-03-01T12:00Z")
+    until = known_at + pd.Timedelta("365D")
+    test = {"athlete_id": "a", "date": "2024-03-01", "known_at": known_at, "superseded_at": until}
+    nordic = {**test, "test_id": "n", "protocol": "nordic"}
+    tests = as_contract(
+        pd.DataFrame([
+            {**nordic, "limb": "left", "peak_force_n": 320.0},
+            {**nordic, "limb": "right", "peak_force_n": 400.0},
+            {**test, "test_id": "h", "protocol": "hip_abduction", "limb": "left", "peak_force_n": 200.0,
+             "body_mass_kg": 80.0},
+        ]),
+        "strength_tests",
+    )  # fmt: skip
+    day = pd.Timestamp("2024-03-08")
+    index = pd.DataFrame({"athlete_id": ["a"], "date": [day], "as_of": [day.tz_localize("UTC")]})
+    tables = prepare({**empty_tables(), "strength_tests": tests}, load_target())
+    values = build_features(index, tables, load_specs()).values.iloc[0]
+    assert [values[f"nordic_{name}best_per_kg"] for name in ("left_", "right_", "")] == [4.0, 5.0, 4.5]
+
+
 def test_specs_survive_json_and_keep_their_fingerprint() -> None:
     specs = load_specs()
     again = specs_from_json(json.loads(json.dumps(specs_as_json(specs))))
@@ -241,8 +262,7 @@ def test_the_fingerprint_changes_with_any_entry(tmp_path: Path) -> None:
         (WINDOW, {"where": '{ limb = "left" }'}, "where: 'limb' is not known", ["kind", "rpe"]),
         (WINDOW, {"where": '{ kind = "game" }'}, "where, kind: 'game' is not known", ["match", "training"]),
         (DERIVED, {"derive": '"quotient"'}, "derive: 'quotient' is not known", DERIVATIONS),
-        (DERIVED, {"inputs": '["first", "third"]'}, "inputs (must stand above): 'third'", ["first", "second"]),
-        (DERIVED, {"inputs": '["x", "first"]'}, "inputs (must stand above): 'x'", ["first", "second"]),
+        (DERIVED, {"inputs": '["first", "third"]'}, "inputs: 'third' is not known", ["first", "second"]),
         (DERIVED, {"column": '"load_au"'}, "unknown column", ["derive", "inputs"]),
     ],
 )  # fmt: skip
@@ -260,9 +280,32 @@ def test_a_wrong_name_is_refused_and_the_valid_ones_are_listed(
     ("base", "changes", "message"),
     [
         (WINDOW, {"window_days": None, "unit": None}, "[x]: missing unit, window_days"),
-        (WINDOW, {"window_days": "0"}, "window_days must be 1 or more"),
-        (WINDOW, {"lag_days": "-1"}, "lag_days 0 or more"),
-        (WINDOW, {"min_covered_share": "1.5"}, "min_covered_share within 0 and 1"),
+        (WINDOW, {"window_days": "0"}, "[x]: window_days = 0: give a whole number from 1 to 36500."),
+        (WINDOW, {"window_days": "36501"}, "[x]: window_days = 36501: give a whole number from 1 to 36500."),
+        (WINDOW, {"aggregate": '"exponential"', "window_days": "366"},
+         "[x]: window_days = 366: give a whole number from 1 to 365; an exponential average looks back 40 times"),
+        (WINDOW, {"lag_days": "-1"}, "[x]: lag_days = -1: give a whole number from 0 to 36500."),
+        (WINDOW, {"lag_days": "36501"}, "[x]: lag_days = 36501: give a whole number from 0 to 36500."),
+        (WINDOW, {"min_covered_share": "1.5"}, "[x]: min_covered_share = 1.5: give a number from 0 to 1."),
+        (WINDOW, {"min_covered_share": "nan"}, "[x]: min_covered_share = nan: give a number from 0 to 1."),
+        (WINDOW, {"at_least": "nan"}, "[x]: at_least = nan: give a finite number."),
+        (WINDOW, {"at_least": "-inf"}, "[x]: at_least = -inf: give a finite number."),
+        (WINDOW, {"at_least": "1" + 400 * "0"}, ": give a finite number."),
+        (WINDOW, {"empty": "nan"}, "[x]: empty = nan: give a finite number."),
+        (WINDOW, {"label": '" "'}, "[x]: label = ' ': give the words that staff read."),
+        (WINDOW, {"unit": '""'}, "[x]: unit = '': give a unit; of a number without one 'ratio' or 'count'."),
+        (WINDOW, {"reference": '""'}, "[x]: reference = '': give where the claim comes from, or 'assumption'."),
+        (WINDOW, {"where": "{ kind = [] }"}, "[x]: where, kind = []: give the values to keep, or leave kind out."),
+        (WINDOW, {"where": '{ rpe = "8" }'},
+         "[x]: where, rpe: found a number; give a column of words: athlete_id, kind, session_id."),
+        (WINDOW, {"where": '{ date = "2021-10-04" }'}, "[x]: where, date: found a date; give a column of words"),
+        (WINDOW, {"column": '"kind"', "aggregate": '"count"', "at_least": "3"},
+         "[x]: at_least = 3: sessions.kind is words; give a column of numbers, or leave at_least out."),
+        (WINDOW, {"table": '"returns"', "column": '"body_area"'}, "returns.body_area is words"),
+        (WINDOW, {"table": '"returns"', "column": '"injury_id"', "aggregate": '"count"',
+                  "where": '{ body_area = "thihg" }'}, "[x]: where, body_area: 'thihg' is not known"),
+        (DERIVED, {"inputs": '["first", "x"]'},
+         "[x]: inputs: 'x' is the feature itself; give features that stand above it."),
         (DERIVED, {"inputs": '["first"]'}, "ratio takes 2 inputs, found 1"),
         (DERIVED, {"inputs": None}, "[x]: missing inputs"),
         (DERIVED, {"derive": '"residual_of_week"', "inputs": '["first", "second", "second"]'},
@@ -274,6 +317,88 @@ def test_a_wrong_or_missing_value_is_refused(
 ) -> None:
     (told,) = problems(tmp_path, entry("first", WINDOW), entry("second", WINDOW), entry("x", base, **changes))
     assert message in told
+
+
+ANY_COLUMN = {
+    "count", "day_count", "covered_share_pct", "days_since", "years_since", "days_since_rest", "longest_run_days",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "holds"),
+    [
+        ("sessions", "kind", "words"), ("sessions", "session_id", "words"), ("athletes", "squad", "words"),
+        ("athletes", "birth_date", "a date"), ("sessions", "known_at", "a time"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("aggregate", sorted(set(AGGREGATES) - ANY_COLUMN))
+def test_what_calculates_with_a_column_without_numbers_is_refused(
+    tmp_path: Path, aggregate: str, table: str, column: str, holds: str
+) -> None:
+    wrong = entry("x", WINDOW, table=f'"{table}"', column=f'"{column}"', aggregate=f'"{aggregate}"')
+    assert problems(tmp_path, wrong) == [
+        f"features.toml, [x]: aggregate = '{aggregate}': {table}.{column} is {holds}; give a column of numbers, "
+        f"or one of {', '.join(sorted(ANY_COLUMN))}."
+    ]
+
+
+@pytest.mark.parametrize("aggregate", sorted(ANY_COLUMN))
+def test_what_asks_only_whether_a_column_holds_something_takes_any_column(tmp_path: Path, aggregate: str) -> None:
+    right = entry("x", WINDOW, column='"kind"', aggregate=f'"{aggregate}"')
+    (tmp_path / "features.toml").write_text(right, encoding="utf-8")
+    assert [spec.name for spec in load_specs(tmp_path)] == ["x"]
+
+
+def test_the_longest_window_and_span_and_numbers_added_to_the_rows_are_taken(tmp_path: Path) -> None:
+    right = (
+        entry("a", WINDOW, window_days="36500", lag_days="36500", min_covered_share="1")
+        + entry("b", WINDOW, aggregate='"exponential"', window_days="365")
+        + entry("c", WINDOW, table='"injuries"', column='"is_acl"')
+        + entry("d", WINDOW, column='"share_of_best_speed_pct"', aggregate='"count"', at_least="95")
+    )
+    (tmp_path / "features.toml").write_text(right, encoding="utf-8")
+    assert [spec.name for spec in load_specs(tmp_path)] == ["a", "b", "c", "d"]
+
+
+@pytest.mark.parametrize("evidence", ["A", "B", "C"])
+def test_a_grade_above_practice_needs_a_source(tmp_path: Path, evidence: str) -> None:
+    assert problems(tmp_path, entry("x", WINDOW, evidence=f'"{evidence}"')) == [
+        f"features.toml, [x]: evidence = '{evidence}' with reference = 'assumption': "
+        "give the source, or the evidence 'D' (practice) or 'assumption'."
+    ]
+
+
+def test_an_assumption_has_no_source(tmp_path: Path) -> None:
+    assert problems(tmp_path, entry("x", WINDOW, evidence='"assumption"', reference='"Somebody 2020"')) == [
+        "features.toml, [x]: evidence = 'assumption' with reference = 'Somebody 2020': "
+        "give the evidence that the source has (A, B, C or D), or the reference 'assumption'."
+    ]
+
+
+@pytest.mark.parametrize("name", ['""', '" "'])
+def test_a_blank_name_is_refused(tmp_path: Path, name: str) -> None:
+    (told,) = problems(tmp_path, entry(name, WINDOW))
+    assert told.endswith("]: its name is blank: give one in the brackets, as in [load_7d].")
+
+
+def test_each_wrong_key_has_a_sentence_of_its_own(tmp_path: Path) -> None:
+    told = problems(tmp_path, entry("x", WINDOW, window_days="0", lag_days="-1", min_covered_share="2", label='""'))
+    assert [line.split(" = ")[0] for line in told] == [
+        f"features.toml, [x]: {key}" for key in ("label", "window_days", "lag_days", "min_covered_share")
+    ]
+
+
+def test_an_input_that_stands_below_is_told_to_move(tmp_path: Path) -> None:
+    told = problems(tmp_path, entry("d", DERIVED, inputs='["x_sum", "nowhere"]'), entry("x_sum", WINDOW))
+    assert told == [
+        "features.toml, [d]: inputs: 'x_sum' stands below; move [x_sum] above [d].",
+        "features.toml, [d]: inputs: 'nowhere' is not known; no feature stands above [d].",
+    ]
+
+
+def test_what_is_derived_from_a_wrong_feature_is_not_blamed_for_it(tmp_path: Path) -> None:
+    told = problems(tmp_path, entry("first", WINDOW, at_least="nan"), entry("second", WINDOW), entry("x", DERIVED))
+    assert told == ["features.toml, [first]: at_least = nan: give a finite number."]
 
 
 @pytest.mark.parametrize(
