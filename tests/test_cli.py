@@ -272,7 +272,7 @@ def test_what_the_store_cannot_answer_ends_with_5(own_squad: Squad, arguments: l
         (
             "features.toml",
             ("window_days = 7", 'window_days = "7"'),
-            "window_days = '7'. Give a whole number.",
+            "window_days = '7': give a whole number.",
         ),
         ("target.toml", ("silent_days", "quiet_days"), "unknown quiet_days. Known: "),
         ("factors.toml", ("[overload]", "[overlaod]"), "factor: 'overload' is not known. Valid: "),
