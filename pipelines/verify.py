@@ -7,10 +7,12 @@ held against the truth. All of it holds for simulated athletes only.
 from __future__ import annotations
 
 import json
-import time
+import os
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +27,8 @@ from pipelines.verification.numbers import Number, Summary, summarised
 from pipelines.verification.squads import Squad, Switches, tested_squad, training_squad
 
 FULL_SIZES = (40, 80, 200, 500, 1000)
-TEST_ATHLETES = 200
 LEAK_ATHLETES = 40
+MOST_FOR_NOTHING = 200
 TAUGHT_MEMBERS = 3
 """Labels without noise leave little to average out."""
 COMPARING = "simulating, fitting, comparing with the truth"
@@ -48,6 +50,7 @@ class Plan:
     refits: int
     of_truth: bool
     side_by_side: int
+    test_athletes: int = 200
 
 
 @dataclass(frozen=True)
@@ -92,28 +95,38 @@ def _seeds(count: int, first: int) -> tuple[int, ...]:
 
 def verify(plan: Plan, recipe: Recipe, progress: Report) -> Verified:
     """Run every check on every seed."""
-    started, seeds = time.process_time(), []
+    started, seeds = _processor_s(), []
     progress(COMPARING, 0, len(plan.seeds))
-    with ThreadPoolExecutor(plan.side_by_side) as pool:
-        for numbers in pool.map(lambda seed: list(_one_seed(plan, recipe, seed)), plan.seeds):
+    # Processes and not threads: LightGBM's number of threads is global, and training beside predicting crashes it.
+    with ProcessPoolExecutor(plan.side_by_side, mp_context=get_context("spawn")) as pool:
+        for numbers in pool.map(partial(_numbers, plan, recipe), plan.seeds):
             seeds.append(numbers)
             progress(COMPARING, len(seeds), len(plan.seeds))
     progress("looking for leaks", 0, 1)
     leaks = leak_check(recipe, LEAK_ATHLETES, plan.seeds[0])
     refused = refusals(evaluated(recipe, _trained(plan, recipe, plan.seeds[0])), checks.MAIN_DAYS, leaks.honest)
     progress("looking for leaks", 1, 1)
-    return Verified(plan, summarised(seeds), leaks, refused, time.process_time() - started)
+    return Verified(plan, summarised(seeds), leaks, refused, _processor_s() - started)
 
 
 def _trained(plan: Plan, recipe: Recipe, seed: int) -> Squad:
     return training_squad(recipe, plan.athletes, plan.seasons, 2 * seed, Switches())
 
 
+def _processor_s() -> float:
+    """Of this process and those that it has waited for."""
+    return sum(os.times()[:4])
+
+
+def _numbers(plan: Plan, recipe: Recipe, seed: int) -> list[Number]:
+    return list(_one_seed(plan, recipe, seed))
+
+
 def _one_seed(plan: Plan, recipe: Recipe, seed: int) -> Iterator[Number]:
     """Every check on one pair of squads; even seeds train, odd ones are tested."""
     few = recipe.settings.evaluation_members
     trained = _trained(plan, recipe, seed)
-    tested = tested_squad(recipe, TEST_ATHLETES, 2 * seed + 1, Switches())
+    tested = tested_squad(recipe, plan.test_athletes, 2 * seed + 1, Switches())
     fitted = fit(recipe, trained, recipe.target.horizons_days, plan.members)
     predicted = fitted.predict(tested)
     yield from checks.discrimination(tested, predicted)
@@ -130,7 +143,7 @@ def _one_seed(plan: Plan, recipe: Recipe, seed: int) -> Iterator[Number]:
     fewer = tested.rows(splits.thin(tested.index, recipe.settings.every_days))
     yield from _curve(plan, recipe, trained, fewer, fitted, seed)
     yield from checks.sources(recipe, trained, fewer, few, of_truth=plan.of_truth)
-    yield from nothing(recipe, min(plan.athletes, TEST_ATHLETES), plan.seasons, TEST_ATHLETES, 2 * seed)
+    yield from nothing(recipe, min(plan.athletes, MOST_FOR_NOTHING), plan.seasons, plan.test_athletes, 2 * seed)
 
 
 def _curve(plan: Plan, recipe: Recipe, trained: Squad, tested: Squad, fitted: Fitted, seed: int) -> Iterator[Number]:

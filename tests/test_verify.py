@@ -105,6 +105,11 @@ def test_a_factor_that_is_said_to_do_nothing_has_not_the_right_sign() -> None:
     assert agreement(np.array([[0.0, 0.3]]), np.array([[0.5, 0.2]])).sign == 0.5
 
 
+def test_an_explanation_that_says_the_same_of_every_factor_agrees_with_nothing() -> None:
+    found = agreement(np.zeros((2, 4)), np.array([[0.5, 0.3, 0.0, -0.2]] * 2))
+    assert (found.rank, found.top, found.near_top, found.top_three, found.sign) == (0, 0, 0, 0, 0)
+
+
 def test_rank_correlation_of_a_constant_row_is_none() -> None:
     found = rank_correlation(np.array([[1.0, 1.0, 1.0], [1.0, 2.0, 3.0]]), np.array([[1.0, 2.0, 3.0]] * 2))
     assert np.isnan(found[0])
@@ -114,6 +119,7 @@ def test_rank_correlation_of_a_constant_row_is_none() -> None:
 def test_first_factors_are_compared_between_every_pair_of_refits() -> None:
     one, other = np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([[1.0, 0.0], [1.0, 0.0]])
     assert top_changes([one, one, other]) == pytest.approx((0 + 0.5 + 0.5) / 3)
+    assert np.isnan(top_changes([one[:0], other[:0]]))
 
 
 def test_the_hazard_that_came_about_adds_up_this_day_and_the_next_until_the_athlete_left() -> None:
@@ -274,7 +280,7 @@ def test_the_learner_finds_planted_effects_and_the_truth_teaches_it_more() -> No
 
 @pytest.mark.slow
 def test_a_run_finds_nothing_where_nothing_is_planted_and_writes_its_report(tmp_path: Path) -> None:
-    plan = replace(verification.quick_plan(40, 1, 2, 31), sizes=(20,), members=5, refits=2)
+    plan = replace(verification.quick_plan(40, 1, 2, 31), sizes=(20,), members=4, refits=2, test_athletes=60)
     found = verification.verify(plan, recipe(), lambda *_: None)
     nothing = found.summary.get("nothing", "AUROC against events")
     assert nothing is not None and nothing.covers(0.5)

@@ -57,7 +57,8 @@ def _curve(summary: Summary) -> Figure:
     if ceiling is not None:
         axes.axhline(ceiling.value, color=GREEN, linestyle="dashed", label="same features, taught the true risk")
     axes.axhline(GOAL_SHARE, color=ORANGE, linestyle="dotted", label="goal at 1,000 athletes")
-    axes.set(xscale="log", ylim=(min(0.0, *(min(each.by_seed) for each in shares)) - 0.05, 1))
+    lowest = min((value for each in shares for value in each.by_seed if np.isfinite(value)), default=0.0)
+    axes.set(xscale="log", ylim=(min(0.0, lowest) - 0.05, 1))
     axes.xaxis.set_major_locator(FixedLocator([round(each.value) for each in injuries]))
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     axes.xaxis.set_minor_locator(NullLocator())

@@ -96,18 +96,21 @@ NEAR = 0.1
 
 
 def agreement(said: Floats, true: Floats) -> Agreement:
-    """Agreement of explanations (predictions, factors) with true shares of the same shape."""
+    """Agreement of explanations (predictions, factors) with true shares of the same shape.
+
+    One that says the same of every factor, as that of a constant model does, names none and agrees with nothing.
+    """
     if not len(said):
         return Agreement(np.nan, np.nan, np.nan, np.nan, np.nan, 0)
-    first, rows = said.argmax(axis=1), np.arange(len(said))
+    first, rows, tells = said.argmax(axis=1), np.arange(len(said)), np.ptp(said, axis=1) > 0
     short = true.max(axis=1) - true[rows, first]
     large = np.abs(true) > LARGE
     right = np.sign(said) == np.sign(true)
     return Agreement(
-        rank=float(np.nanmean(rank_correlation(said, true))),
-        top=float((first == true.argmax(axis=1)).mean()),
-        near_top=float((short <= NEAR).mean()),
-        top_three=float(_top_overlap(said, true).mean()),
+        rank=float(np.nan_to_num(rank_correlation(said, true)).mean()),
+        top=float(((first == true.argmax(axis=1)) & tells).mean()),
+        near_top=float(((short <= NEAR) & tells).mean()),
+        top_three=float((_top_overlap(said, true) * tells).mean()),
         sign=float(right[large].mean()) if large.any() else np.nan,
         predictions=len(said),
     )
@@ -130,7 +133,12 @@ def _top_overlap(said: Floats, true: Floats) -> Floats:
 
 
 def top_changes(refits: Sequence[Floats]) -> float:
-    """Of all pairs of refits (predictions, factors), the share of predictions whose first factor differs."""
+    """Of all pairs of refits (predictions, factors), the share of predictions whose first factor differs.
+
+    NaN without a prediction.
+    """
+    if not len(refits[0]):
+        return np.nan
     first = np.stack([each.argmax(axis=1) for each in refits])
     pairs = [(a, b) for a in range(len(first)) for b in range(a)]
     return float(np.mean([(first[a] != first[b]).mean() for a, b in pairs]))

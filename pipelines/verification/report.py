@@ -33,6 +33,8 @@ class _Plan(Protocol):
     def seeds(self) -> tuple[int, ...]: ...
     @property
     def members(self) -> int: ...
+    @property
+    def test_athletes(self) -> int: ...
 
 
 @dataclass(frozen=True)
@@ -48,8 +50,9 @@ class Section:
 
 def setup(plan: _Plan) -> str:
     return (
-        f"Trained on {plan.athletes:,} simulated athletes over {plan.seasons} seasons, tested on 200 others over the "
-        f"season after; {len(plan.seeds)} pairs of squads, bags of {plan.members}; means, 95 % intervals over pairs."
+        f"Trained on {plan.athletes:,} simulated athletes over {plan.seasons} seasons, "
+        f"tested on {plan.test_athletes} others over the season after; {len(plan.seeds)} pairs of squads, "
+        f"bags of {plan.members}; means, 95 % intervals over pairs."
     )
 
 
