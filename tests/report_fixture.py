@@ -62,7 +62,7 @@ TYPICAL: dict[str, tuple[float, float, float]] = {
     "hrv_7d": (4.1, 0.25, -0.06),
     "resting_heart_rate_z": (0, 1, 0.04),
     "hamstring_injuries": (0.8, 0.9, 0.34),
-    "days_since_return": (420, 240, -0.10),
+    "days_since_hamstring_return": (420, 240, -0.10),
     "age": (25.5, 3.8, 0.14),
 }
 """Feature: mean, spread, and log-odds per spread."""
@@ -114,7 +114,7 @@ def model(auroc: tuple[float, float, float]) -> dict[str, Any]:
         "base_rates": BASE_RATES,
         "metrics": _metrics(auroc),
         "verdict": [
-            "61 injuries of 34 athletes among 142, for 118 features: 0.52 injuries per feature.",
+            "61 injuries of 34 athletes among 142, for 117 features: 0.52 injuries per feature.",
             "To learn from so many features Riley's criteria ask for about 1,310 injuries at an expected "
             "AUROC of 0.70 (28-day horizon): not met, so scores may fit chance and need an independent test.",
             "7 days: AUROC is not shown to be higher than that of age_history, logistic.",

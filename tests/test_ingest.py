@@ -394,7 +394,7 @@ def test_a_name_added_to_the_aliases_later_brings_in_the_same_file(squad: Store)
 
 
 def test_neither_names_nor_measurements_reach_the_log(squad: Store, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.DEBUG)
+    caplog.set_level(logging.DEBUG, logger="pipelines")
     strength(squad, "Ola Nordmann,01/06/2021,3,3,301,310,,\na,02/06/2021,3,3,9999,311,,\n", NOW)
     own = [record.getMessage() for record in caplog.records if record.name.startswith("pipelines")]
     assert own == ["nordbord: 2 rows added (0 supersede), 0 unchanged, 2 quarantined"]

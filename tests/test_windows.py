@@ -151,12 +151,14 @@ def test_the_slope_of_equal_values_around_a_day_of_rest_is_exactly_0() -> None:
     assert build_features(on_days(6.9), tables, [slope]).values["x"].tolist() == [0.0]
 
 
-def test_a_row_is_seen_from_its_own_instant_on_and_no_longer_at_the_one_that_supersedes_it() -> None:
+@pytest.mark.parametrize("corrected", [0.95, 2.5])
+def test_a_row_is_seen_from_its_own_instant_on_and_no_longer_at_the_one_that_supersedes_it(corrected: float) -> None:
     tables = one_athlete({0: 100.0})
-    old = tables["sessions"].assign(superseded_at=instant(2.5)).astype({"superseded_at": "datetime64[us, UTC]"})
-    new = tables["sessions"].assign(known_at=instant(2.5), load_au=300.0)
+    gone = instant(corrected)
+    old = tables["sessions"].assign(superseded_at=gone).astype({"superseded_at": "datetime64[us, UTC]"})
+    new = tables["sessions"].assign(known_at=gone, load_au=300.0)
     tables["sessions"] = pd.concat([old, new.astype({"known_at": "datetime64[us, UTC]"})], ignore_index=True)
-    index = on_days(0.8, 0.8, 2.5, 2.5)
+    index = on_days(0.8, 0.8, corrected, corrected)
     index["as_of"] -= pd.to_timedelta([1, 0, 1, 0], unit="us")
     built = build_features(index, tables, [dataclasses.replace(BASE, aggregate="sum")]).values["x"]
     np.testing.assert_array_equal(built, [np.nan, 100.0, 100.0, 300.0])
