@@ -484,6 +484,7 @@ COUNTS = {
 """Cells under each heading of `reasons_apart`, as docs/agreement.md has them."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", COUNTS)
 def test_every_cell_that_soccermon_publishes_is_ours_or_differs_for_a_stated_reason(
     name: str, soccermon: SoccerMon, published: Published

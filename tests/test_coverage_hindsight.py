@@ -121,7 +121,7 @@ WORLDS = {
 """The mornings, counted from 1 March 2020, on which a store is fed with what there is and asked."""
 
 
-@pytest.mark.parametrize("source", WORLDS)
+@pytest.mark.parametrize("source", [pytest.param("soccermon", marks=pytest.mark.slow), "whoop"])
 def test_a_store_fed_morning_by_morning_says_bit_for_bit_what_the_whole_history_says(
     tmp_path: Path, source: str
 ) -> None:

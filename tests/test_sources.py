@@ -249,6 +249,7 @@ def test_soccermon_refuses_a_folder_that_lacks_a_file_and_ids_that_would_merge(t
         SOURCES["soccermon"].files(path, config_of("soccermon"))
 
 
+@pytest.mark.slow
 def test_soccermon_real_release_has_the_counted_rows(tmp_path: Path) -> None:
     path = real("soccermon")
     store = open_store(tmp_path / "store")
