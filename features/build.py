@@ -14,7 +14,7 @@ import pandas as pd
 
 from features.derived import DERIVATIONS
 from features.native import LANES
-from features.specs import DerivedSpec, FeatureSpec, WindowSpec
+from features.specs import ALL_TIME_DAYS, DerivedSpec, FeatureSpec, WindowSpec
 from features.tables import TABLES
 from features.windows import (
     EMPTY_BY_NATURE,
@@ -59,8 +59,6 @@ NOT_FOUND = {
     "screenings": "not screened",
     "athletes": "not recorded",
 }
-EVER_DAYS = 36_500
-"""A window of a hundred years means all that is on record."""
 WHY = {
     "too few values": "too few values in the window",
     "not in use": "no source in use on enough days of the window",
@@ -339,7 +337,7 @@ def _lacking(missing: Bools, inputs: Floats, why: Objects) -> Objects:
 
 
 def _in_words(spec: WindowSpec, reason: npt.NDArray[np.uint8], arrays: _Arrays, moments: Moments) -> Objects:
-    when = f"for {spec.window_days:,} days" if spec.window_days < EVER_DAYS else "ever"
+    when = f"for {spec.window_days:,} days" if spec.window_days < ALL_TIME_DAYS else "ever"
     absent = f"{NOT_FOUND.get(spec.table, 'none recorded')} {when}"
     words = {**WHY, "present": None, "none in window": absent, "mixed speeds": None}
     said = np.array([words[name] for name in REASONS], dtype=object)[reason]

@@ -553,6 +553,8 @@ static void remember(View *view) {
                 add_row(&decay, panel->values[row], !view->of.covered[row - begin]);
             view->of.memory[panel->task[t].memory].total[row - begin] = decay.total;
             view->of.memory[panel->task[t].memory].outside[row - begin] = decay.outside;
+            if (view->of.complete)
+                continue; /* no row ever lacked a column: there is nothing more to remember */
             view->of.memory[panel->task[t].memory].from[row - begin] = decay.from;
             view->of.memory[panel->task[t].memory].held[row - begin] = decay.held;
         }
@@ -596,8 +598,10 @@ static Lanes exponential(View *view, const Task *task) {
         decay.day = history->day[at];
         decay.total = memory->total[at - begin];
         decay.outside = memory->outside[at - begin];
-        decay.from = memory->from[at - begin];
-        decay.held = memory->held[at - begin];
+        if (!view->of.complete) {
+            decay.from = memory->from[at - begin];
+            decay.held = memory->held[at - begin];
+        }
     }
     for (at++; at < end; at++)
         if (sees(history->known_at[at], history->superseded_at[at], view->as_of)) {

@@ -36,12 +36,10 @@ REASONS = ("present", "none in window", "too few values", "not in use", "not rec
 """Why a value is missing, in the order of `enum Reason` in features/windows.c."""
 ADDS_UP = frozenset({"sum", "daily_mean", "daily_spread", "daily_slope", "exponential", "count", "day_count"})
 """Aggregates that a missing value among the rows makes too small."""
-EMPTY_BY_NATURE = frozenset(
-    {"covered_share_pct", "daily_mean", "daily_spread", "daily_slope", "exponential", "days_since_rest"}
-)
-"""Aggregates in which a covered day without a row already has its meaning."""
 REST_IS_ZERO = frozenset({"daily_mean", "daily_spread", "daily_slope", "exponential"})
 """Aggregates that take a covered day without a row for a 0 of the column, once the column was ever recorded."""
+EMPTY_BY_NATURE = REST_IS_ZERO | {"covered_share_pct", "days_since_rest"}
+"""Aggregates in which a covered day without a row already has its meaning."""
 LOOKS_AT_ROWS = frozenset(
     {"max", "min", "last", "last_day_mean", "mean_before_last_day", "days_since", "years_since", "days_since_rest"}
 )
