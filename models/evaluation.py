@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.special import ndtri
 
 from models import metrics, splits
 from models.baselines import BASELINES, LABELS, BaselineFeatures
 from models.estimator import Floats, Ints, Settings, fit_horizons, predict
 from models.metrics import Metric
+from models.sample_size import EXPECTED_AUROC, least_events
 
 MODEL = "model"
 """How the model under evaluation is called beside the keys of BASELINES."""
@@ -27,13 +27,6 @@ MODEL = "model"
 COMPARED = ("auroc", "average_precision", "scaled_brier", "net_benefit", "alert_precision", "alert_recall")
 """Measures whose difference from each baseline gets an interval of its own; higher is better in all of
 them."""
-
-EXPECTED_AUROC = 0.70
-"""What Riley's sample-size criteria assume of the model; published honest results lie at or below it."""
-
-_SHRINKAGE = 0.9
-_OPTIMISM = 0.05
-_RISK_MARGIN = 0.05
 
 
 @dataclass(frozen=True)
@@ -346,33 +339,3 @@ def _against_baselines(horizon_days: int, found: Mapping[tuple[str | None, str],
 
 def _listed(baselines: Sequence[str]) -> str:
     return ", ".join(LABELS[name] for name in baselines)
-
-
-def least_events(parameters: int, event_rate: float, auroc: float) -> int:
-    """The fewest events that Riley's three criteria ask for, given independent rows.
-
-    Shrinkage of at least 0.9, optimism in Nagelkerke's R2 of at most 0.05, overall risk to within 0.05:
-    Riley et al. 2019, Stat Med 38(7):1276-1296. Cox-Snell's R2 follows from `auroc` for normal scores of
-    equal spread.
-    """
-    cox_snell, highest = _cox_snell_r2(event_rate, auroc)
-    small_optimism = cox_snell / (cox_snell + _OPTIMISM * highest)
-    rows = [
-        parameters / ((shrinkage - 1) * np.log(1 - cox_snell / shrinkage)) for shrinkage in (_SHRINKAGE, small_optimism)
-    ]
-    rows.append((1.96 / _RISK_MARGIN) ** 2 * event_rate * (1 - event_rate))
-    return int(np.ceil(max(rows) * event_rate))
-
-
-def _cox_snell_r2(event_rate: float, auroc: float) -> tuple[float, float]:
-    """Cox-Snell's R2 of the true model with this AUROC, and the highest R2 that the event rate allows."""
-    distance = np.sqrt(2) * ndtri(auroc)
-    points, weights = np.polynomial.hermite_e.hermegauss(64)
-    weights = weights / weights.sum()
-    base = np.log(event_rate / (1 - event_rate)) - distance**2 / 2
-    event_score, other_score = base + distance * (points + distance), base + distance * points
-    model = -event_rate * weights @ np.logaddexp(0, -event_score) - (1 - event_rate) * weights @ np.logaddexp(
-        0, other_score
-    )
-    null = event_rate * np.log(event_rate) + (1 - event_rate) * np.log(1 - event_rate)
-    return float(1 - np.exp(2 * (null - model))), float(1 - np.exp(2 * null))

@@ -245,16 +245,6 @@ def test_the_evaluation_as_json_holds_no_value_that_json_lacks(strong: tuple[Wor
         result.metric("auroc", 99)
 
 
-@pytest.mark.parametrize(("parameters", "auroc", "rate", "low", "high"), [
-    (10, 0.70, 0.01, 160, 175), (10, 0.70, 0.02, 160, 175), (30, 0.70, 0.015, 480, 520),
-    (10, 0.65, 0.01, 300, 330), (10, 0.70, 0.15, 187, 207),
-])  # fmt: skip
-def test_the_least_number_of_events_agrees_with_the_published_planning_table(
-    parameters: int, auroc: float, rate: float, low: int, high: int
-) -> None:
-    assert low <= evaluation.least_events(parameters, rate, auroc) <= high
-
-
 @pytest.mark.parametrize(("lower", "upper", "meaning"), [
     (0.55, 0.75, "better than chance"), (0.45, 0.75, "cannot tell the ranking from chance"),
     (0.25, 0.45, "worse than chance"),
