@@ -6,11 +6,9 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from importlib.metadata import version as package_version
 from pathlib import Path
 from typing import Any
 
@@ -29,21 +27,18 @@ from models import splits
 from models.baselines import BaselineFeatures
 from models.bundle import Bundle, summarise
 from models.estimator import HorizonModel, Settings, fit_horizons, load_settings
-from models.evaluation import MODEL, Evaluation, evaluate
-from models.explain import by_factor, contributions
-from models.figures import evaluation_figures, importance
+from models.evaluation import Evaluation, evaluate
 from models.registry import Alias, RegisteredModel, log_training, set_alias
 from models.replay import make_replay
 from pipelines.console import Report
 from pipelines.data import Store, data_cut, fingerprint, read_tables
+from pipelines.training_record import code_version, figures_of, named_metrics, parameters_of, tables_of, weights_of
 
 log = logging.getLogger(__name__)
 
 BASELINE_FEATURES = BaselineFeatures(
     age="age", history=("hamstring_injuries", "muscle_injuries"), acwr="acwr_uncoupled"
 )
-CHECKOUT = Path(__file__).parents[1]
-IMPORTANCE_EVERY_DAYS = 14
 
 
 @dataclass(frozen=True)
@@ -108,14 +103,14 @@ def train(
     models = _fit(training, recipe, progress)
     bundle = _bundle(training, recipe, models, evaluation, verdict, now)
     progress("logging to MLflow", 0, 1)
-    weights = _importance(training, models)
+    weights = weights_of(training, models)
     registered = log_training(
         store.path,
         bundle,
-        metrics=_named_metrics(evaluation),
-        parameters=_parameters(training, recipe),
-        figures=_figures(weights, training, evaluation, recipe),
-        tables=_tables(weights, evaluation),
+        metrics=named_metrics(evaluation),
+        parameters=parameters_of(training, recipe),
+        figures=figures_of(weights, training, evaluation, recipe),
+        tables=tables_of(weights, evaluation),
         tags={"verdict": " ".join(verdict)[:4000], "target": recipe.target.name},
     )
     set_alias(store.path, registered.version, alias)
@@ -280,102 +275,3 @@ def _metrics(training: TrainingSet, evaluation: Evaluation | None, verdict: tupl
         "athlete_days": len(training.index),
         "athletes": int(training.index["athlete_id"].nunique()),
     }
-
-
-def _parameters(training: TrainingSet, recipe: Recipe) -> dict[str, Any]:
-    return {
-        **recipe.settings.as_json(),
-        "target": recipe.target.name,
-        "horizons_days": list(recipe.target.horizons_days),
-        "features": len(training.model_features),
-        "athlete_days": len(training.index),
-        "data_cut": f"{training.data_cut:%Y-%m-%d}",
-    }
-
-
-def _named_metrics(evaluation: Evaluation | None) -> dict[str, tuple[float, float, float]]:
-    """Each metric with its interval under one name: auroc_7d, auroc_7d_logistic, auroc_7d_above_logistic."""
-    named = {}
-    for score in evaluation.scores if evaluation else ():
-        parts = [score.metric.name, f"{score.horizon_days}d"]
-        parts += [] if score.model == MODEL else [score.model]
-        parts += [f"above_{score.against}"] if score.against else []
-        named["_".join(parts)] = (score.metric.value, score.metric.lower, score.metric.upper)
-    return named
-
-
-@dataclass(frozen=True)
-class Weights:
-    """Mean absolute contribution in log-odds, by feature and by factor, one column per horizon."""
-
-    features: pd.DataFrame
-    factors: pd.DataFrame
-
-
-def _importance(training: TrainingSet, models: tuple[HorizonModel, ...]) -> Weights:
-    """How far features and factors move the scores of athlete-days two weeks apart."""
-    values = training.features.iloc[splits.thin(training.index, IMPORTANCE_EVERY_DAYS)]
-    by_feature, factors = {}, {}
-    for model in models:
-        _, shares = contributions(model, values)
-        by_feature[str(model.horizon_days)] = shares.abs().mean()
-        factors[str(model.horizon_days)] = by_factor(shares, training.specs).abs().mean()
-    return Weights(pd.DataFrame(by_feature), pd.DataFrame(factors))
-
-
-def _figures(weights: Weights, training: TrainingSet, evaluation: Evaluation | None, recipe: Recipe) -> dict[str, Any]:
-    days = str(recipe.target.horizons_days[0])
-    labels = {spec.name: spec.label for spec in training.specs}
-    named = {key: factor.label for key, factor in recipe.factors.items()}
-    figures = {
-        "feature_importance": importance(weights.features[days].rename(labels), f"Features, {days} days"),
-        "factor_importance": importance(weights.factors[days].rename(named), f"Factors, {days} days"),
-    }
-    for horizon in evaluation.horizons_days if evaluation else ():
-        assert evaluation is not None
-        figures |= _curves(evaluation, horizon)
-    return figures
-
-
-def _curves(evaluation: Evaluation, horizon: int) -> dict[str, Any]:
-    rows = evaluation.out_of_fold
-    rows = rows[rows["horizon_days"] == horizon]
-    names = [MODEL, *dict.fromkeys(s.model for s in evaluation.scores if s.model != MODEL)]
-    auroc: dict[str, tuple[float, float, float]] = {}
-    for score in evaluation.scores:
-        if (score.horizon_days, score.against, score.metric.name) == (horizon, None, "auroc_pooled"):
-            auroc[score.model] = (score.metric.value, score.metric.lower, score.metric.upper)
-    return evaluation_figures(
-        rows["label"].to_numpy(),
-        {name: rows[name].to_numpy() for name in names},
-        rows["athlete_id"],
-        horizon,
-        auroc,
-    )
-
-
-def _tables(weights: Weights, evaluation: Evaluation | None) -> dict[str, pd.DataFrame]:
-    tables = {
-        "feature_importance": weights.features.reset_index(names="feature"),
-        "factor_importance": weights.factors.reset_index(names="factor"),
-    }
-    return tables | ({"metrics": evaluation.table()} if evaluation else {})
-
-
-def code_version() -> str:
-    """The installed version, with the commit where the code runs from a checkout."""
-    installed = package_version("strainwatch")
-    if not (CHECKOUT / ".git").exists():
-        return installed
-    try:
-        commit = subprocess.run(
-            ["git", "rev-parse", "--short", "HEAD"],
-            cwd=CHECKOUT,
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=5,
-        ).stdout.strip()
-    except (OSError, subprocess.SubprocessError):
-        return installed
-    return f"{installed}+{commit}"

@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from models import splits
+from models.gate import refusals
 from pipelines.console import Report
 from pipelines.train import Recipe
 from pipelines.verification import checks, figures, report
 from pipelines.verification.fitting import Fitted, fit
-from pipelines.verification.gate import refusals
 from pipelines.verification.nothing import LeakCheck, evaluated, leak_check, nothing
 from pipelines.verification.numbers import Number, Summary, summarised
 from pipelines.verification.squads import Squad, Switches, tested_squad, training_squad

@@ -14,12 +14,12 @@ import pytest
 from features.build import build_values
 from features.tables import empty_tables
 from models.evaluation import MODEL, Evaluation, Score
+from models.gate import refusals
 from models.metrics import Metric
 from pipelines import verify as verification
 from pipelines.train import Recipe, load_recipe
 from pipelines.verification import checks, leaks
 from pipelines.verification.fitting import bootstrapped, centred, fit, fit_to_truth, flagged, reported
-from pipelines.verification.gate import refusals
 from pipelines.verification.measures import (
     agreement,
     expected_auroc,

@@ -10,12 +10,12 @@ import pandas as pd
 
 from configs.errors import NotReady
 from models.evaluation import Evaluation, evaluate
+from models.gate import refusals
 from pipelines.simulate import simulate
 from pipelines.train import BASELINE_FEATURES, Recipe
 from pipelines.verification import leaks
 from pipelines.verification.checks import MAIN_DAYS, RESAMPLES, alerts
 from pipelines.verification.fitting import fit, monotone, usable
-from pipelines.verification.gate import refusals
 from pipelines.verification.measures import auroc_draws, expected_auroc
 from pipelines.verification.numbers import Number
 from pipelines.verification.squads import (
