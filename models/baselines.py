@@ -7,7 +7,7 @@ falls back to the base rate and says so.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from models.estimator import Floats, Settings
+from models.logistic import Logistic, learn_logistic
 
 ACWR_LIMIT = 1.5
 """Upper edge of the acute:chronic workload ratio's "danger zone": Gabbett 2016, Br J Sports Med
@@ -34,11 +35,15 @@ class BaselineFeatures:
 
 @dataclass(frozen=True)
 class Baseline:
-    """A fitted baseline: `predict` gives one probability per row; `note` says what it had to do without."""
+    """A fitted baseline: `predict` gives one probability per row; `note` says what it had to do without.
+
+    `form` holds the numbers of a baseline that is a logistic regression.
+    """
 
     name: str
     predict: Callable[[pd.DataFrame], Floats]
     note: str | None = None
+    form: Logistic | None = None
 
 
 Fit = Callable[[pd.DataFrame, Floats, BaselineFeatures, Settings], Baseline]
@@ -58,7 +63,7 @@ def fit_age_history(features: pd.DataFrame, label: Floats, names: BaselineFeatur
         return _constant("age_history", label, "age + history: neither is in this data, so it is the base rate.")
     absent = sorted(set(wanted) - set(usable))
     note = f"age + history: {', '.join(absent)} not in this data." if absent else None
-    return Baseline("age_history", _logistic(features, label, usable, inverse_penalty=1.0), note)
+    return _regression("age_history", learn_logistic(features, label, usable, inverse_penalty=1.0), note)
 
 
 def fit_logistic(features: pd.DataFrame, label: Floats, names: BaselineFeatures, settings: Settings) -> Baseline:
@@ -67,7 +72,7 @@ def fit_logistic(features: pd.DataFrame, label: Floats, names: BaselineFeatures,
     usable = [name for name in wanted if features[name].notna().any()]
     if not usable:
         return _constant("logistic", label, "logistic: no feature holds a value, so it is the base rate.")
-    return Baseline("logistic", _logistic(features, label, usable, settings.logistic_c))
+    return _regression("logistic", learn_logistic(features, label, usable, settings.logistic_c))
 
 
 def fit_acwr_rule(features: pd.DataFrame, label: Floats, names: BaselineFeatures, settings: Settings) -> Baseline:
@@ -103,6 +108,10 @@ def _constant(name: str, label: Floats, note: str | None = None) -> Baseline:
     return Baseline(name, lambda rows: np.full(len(rows), rate), note)
 
 
+def _regression(name: str, form: Logistic, note: str | None = None) -> Baseline:
+    return Baseline(name, form.chances, note, form)
+
+
 def _side_of_limit(ratio: pd.Series) -> Any:
     """0 at or below the limit, 1 above, 2 missing."""
     return np.where(ratio.isna(), 2, ratio > ACWR_LIMIT).astype(np.int64)
@@ -111,22 +120,3 @@ def _side_of_limit(ratio: pd.Series) -> Any:
 def _rate(label: Floats, everyone: Floats) -> float:
     """The event rate of a side; a side that training never saw gets everyone's."""
     return float(label.mean()) if len(label) else float(everyone.mean())
-
-
-def _logistic(
-    features: pd.DataFrame, label: Floats, columns: Sequence[str], inverse_penalty: float
-) -> Callable[[pd.DataFrame], Floats]:
-    """Median imputation, missing indicators, scaling and regression, all learnt from these rows alone."""
-    from sklearn.impute import SimpleImputer
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
-    chosen = list(columns)
-    pipeline = make_pipeline(
-        SimpleImputer(strategy="median", add_indicator=True),
-        StandardScaler(),
-        LogisticRegression(C=inverse_penalty, solver="newton-cholesky", tol=1e-7, max_iter=200),
-    )
-    pipeline.fit(features[chosen].to_numpy(dtype=np.float64), label)
-    return lambda rows: np.asarray(pipeline.predict_proba(rows[chosen].to_numpy(dtype=np.float64))[:, 1])
