@@ -430,6 +430,22 @@ def _fit_horizon(
     return HorizonModel(horizon_days, bag, fit_calibration(raw, label[rows], settings.calibration))
 
 
+def out_of_bag_log_odds(
+    model: HorizonModel, features: pd.DataFrame, label: Floats, athletes: NDArray[Any], settings: Settings
+) -> Floats:
+    """Calibrated log-odds of the rows that the model was fitted on, each by the members that never saw its athlete.
+
+    The arguments are those of the fit. NaN where every member saw the athlete and where the label is censored.
+    """
+    rows = np.flatnonzero(np.isfinite(label))
+    codes = pd.factorize(np.asarray(athletes)[rows])[0]
+    samples = athlete_samples(codes, label[rows], settings.members, settings.seed)
+    found = np.full(len(label), np.nan)
+    raw = _out_of_bag(member_log_odds(model.bag, features.iloc[rows]), samples[:, codes] == 0)
+    found[rows] = model.calibration.log_odds(raw)
+    return found
+
+
 def predict(models: Sequence[HorizonModel], features: pd.DataFrame) -> Predicted:
     """Probabilities and intervals of all horizons; a longer horizon never scores lower than a shorter one."""
     ordered = sorted(models, key=lambda model: model.horizon_days)
@@ -449,7 +465,7 @@ def predict(models: Sequence[HorizonModel], features: pd.DataFrame) -> Predicted
         chance,
         np.minimum(lower, chance),
         np.maximum(upper, chance),
-        _sources(own, horizons),
+        sources(own, horizons),
     )
 
 
@@ -459,7 +475,8 @@ def _resized(scores: Floats, all_scores: Sequence[Floats]) -> Floats:
     return scores[np.arange(most) % len(scores)]
 
 
-def _sources(own: Floats, horizons_days: tuple[int, ...]) -> Ints:
+def sources(own: Floats, horizons_days: tuple[int, ...]) -> Ints:
+    """The horizon whose own score is the highest up to each horizon, (horizons, rows), as `own`."""
     source = np.empty(own.shape, dtype=np.int64)
     best = own[0]
     for position, horizon in enumerate(horizons_days):
