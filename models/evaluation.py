@@ -8,7 +8,7 @@ differ between folds, and pooled it would seem to rank athletes (`auroc_pooled` 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from models import metrics, splits
 from models.baselines import BASELINES, LABELS, BaselineFeatures
 from models.estimator import Floats, Ints, Settings, fit_horizons, predict
+from models.learner import Learner, TrainingRows
 from models.metrics import Metric
 from models.sample_size import EXPECTED_AUROC, least_events
 
@@ -54,6 +55,8 @@ class Evaluation:
     horizons_days: tuple[int, ...]
     threshold: float
     alert_budget: int
+    names: Mapping[str, str] = field(default_factory=dict)
+    """How the columns that the model is compared with are called: baselines first, then alternatives."""
 
     def metric(self, name: str, horizon_days: int, model: str = MODEL, against: str | None = None) -> Metric:
         """One metric; KeyError with its coordinates if there is none."""
@@ -72,6 +75,7 @@ class Evaluation:
         return {
             "threshold": self.threshold,
             "alert_budget": self.alert_budget,
+            "names": dict(self.names),
             "verdict": list(self.verdict),
             "metrics": [{key: _plain(value) for key, value in _record(score).items()} for score in self.scores],
         }
@@ -115,6 +119,7 @@ def evaluate(
     horizons_days: Sequence[int] | None = None,
     squads: Sequence[str] | None = None,
     progress: Callable[[int, int], None] | None = None,
+    alternatives: Sequence[Learner] = (),
 ) -> Evaluation:
     """Predictions of unseen athletes at a later time, their metrics beside every baseline's, and a verdict.
 
@@ -122,7 +127,8 @@ def evaluate(
     columns of `labels`, without `model_features` all columns of `features` (a baseline may read others,
     such as ratios that the model is not given), without `squads` (one per row) everybody in one. Training
     rows are thinned to `settings.every_days`, test rows are not. `progress` is called with the folds done
-    and their number. Raises NotReady (see splits.plan).
+    and their number. `alternatives` learn from the model's own training rows and stand beside the baselines.
+    Raises NotReady (see splits.plan).
     """
     if not len(index) == len(features) == len(labels):
         raise ValueError(f"rows differ: index {len(index)}, features {len(features)}, labels {len(labels)}")
@@ -132,10 +138,21 @@ def evaluate(
     data = _Data(index.reset_index(drop=True), features, labels, onsets, used, squad, horizons)
     plan = splits.plan(data.index, horizons[-1], settings, data.label(horizons[0]))
     names = replace(baseline_features, regression=tuple(used))
-    out_of_fold, notes = _run_folds(data, plan.folds, settings, monotone, names, progress)
-    scores = tuple(_score_all(data, out_of_fold, settings))
-    verdict = (*_verdict(data, scores, settings), *plan.notes, *notes)
-    return Evaluation(out_of_fold, scores, verdict, horizons, _threshold(settings), settings.alert_budget)
+    compared = _names(alternatives)
+    out_of_fold, notes = _run_folds(data, plan.folds, settings, monotone, names, alternatives, progress)
+    scores = tuple(_score_all(data, out_of_fold, tuple(compared), settings))
+    verdict = (*_verdict(data, scores, compared), *plan.notes, *notes)
+    return Evaluation(out_of_fold, scores, verdict, horizons, _threshold(settings), settings.alert_budget, compared)
+
+
+def _names(alternatives: Sequence[Learner]) -> dict[str, str]:
+    """Keys and words of what the model is compared with. ValueError for a key that is taken."""
+    names = {key: LABELS[key] for key in BASELINES}
+    for learner in alternatives:
+        if learner.name == MODEL or learner.name in names:
+            raise ValueError(f"alternative {learner.name!r}: this name is taken; known: {MODEL}, {', '.join(names)}")
+        names[learner.name] = learner.label
+    return names
 
 
 def _threshold(settings: Settings) -> float:
@@ -149,6 +166,7 @@ def _run_folds(
     settings: Settings,
     monotone: Mapping[str, int],
     names: BaselineFeatures,
+    alternatives: Sequence[Learner],
     progress: Callable[[int, int], None] | None,
 ) -> tuple[pd.DataFrame, list[str]]:
     is_kept = np.zeros(len(data.index), dtype=bool)
@@ -160,8 +178,10 @@ def _run_folds(
         train = _training_rows(data, fold.train, is_kept)
         predicted, is_constant = _model_predictions(data, train, fold.test, settings, monotone)
         constant += is_constant
+        others = _alternative_predictions(data, train, fold.test, settings, monotone, alternatives)
         for position, horizon in enumerate(data.horizons_days):
             columns, remarks = _baseline_predictions(data, train, fold.test, horizon, settings, names)
+            columns |= {name: chances[position] for name, chances in others.items()}
             parts.append(_fold_rows(data, fold, done, horizon, {MODEL: predicted[position], **columns}))
             notes += [remark for remark in remarks if remark not in notes]
         if progress:
@@ -191,6 +211,27 @@ def _model_predictions(
     return predict(fitted, data.features[data.model_features].iloc[test]).probability, constant
 
 
+def _alternative_predictions(
+    data: _Data,
+    train: Ints,
+    test: Ints,
+    settings: Settings,
+    monotone: Mapping[str, int],
+    alternatives: Sequence[Learner],
+) -> dict[str, Floats]:
+    """Each alternative's (horizons, test rows) probabilities, from the model's own training rows and bag size."""
+    rows = TrainingRows(
+        data.features[data.model_features].iloc[train],
+        data.labels[[str(horizon) for horizon in data.horizons_days]].iloc[train],
+        data.index.iloc[train],
+        data.squads[train],
+        monotone,
+    )
+    smaller = replace(settings, members=settings.evaluation_members)
+    tested = data.features[data.model_features].iloc[test]
+    return {learner.name: learner.fit(rows, smaller).chances(tested) for learner in alternatives}
+
+
 def _baseline_predictions(
     data: _Data, train: Ints, test: Ints, horizon_days: int, settings: Settings, names: BaselineFeatures
 ) -> tuple[dict[str, Floats], list[str]]:
@@ -218,11 +259,11 @@ def _fold_rows(
     })  # fmt: skip
 
 
-def _score_all(data: _Data, out_of_fold: pd.DataFrame, settings: Settings) -> Iterator[Score]:
+def _score_all(data: _Data, out_of_fold: pd.DataFrame, compared: Sequence[str], settings: Settings) -> Iterator[Score]:
     for horizon in data.horizons_days:
         rows = _complete(out_of_fold[out_of_fold["horizon_days"] == horizon])
         if len(rows):
-            yield from _score_horizon(rows, data.onsets, horizon, settings)
+            yield from _score_horizon(rows, data.onsets, horizon, compared, settings)
 
 
 def _complete(rows: pd.DataFrame) -> pd.DataFrame:
@@ -235,22 +276,24 @@ def _complete(rows: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows[is_known]).reset_index(drop=True)
 
 
-def _score_horizon(rows: pd.DataFrame, onsets: pd.DataFrame, horizon_days: int, settings: Settings) -> Iterator[Score]:
+def _score_horizon(
+    rows: pd.DataFrame, onsets: pd.DataFrame, horizon_days: int, compared: Sequence[str], settings: Settings
+) -> Iterator[Score]:
     covered = metrics.covered_injuries(rows, onsets, horizon_days)
     injuries = len(covered[["athlete_id", "onset"]].drop_duplicates())
     label = rows["label"].to_numpy(dtype=np.float64)
     clustered = metrics.clusters(label, rows["athlete_id"], settings.resamples, settings.seed, injuries)
     draws = {
         model: _draws(clustered, rows.assign(probability=rows[model]), covered, settings)
-        for model in (MODEL, *BASELINES)
+        for model in (MODEL, *compared)
     }
     for model, measured in draws.items():
         for name, values in measured.items():
             yield Score(horizon_days, model, None, metrics.summarise(name, values, clustered))
-    for baseline in BASELINES:
+    for other in compared:
         for name in COMPARED:
-            difference = draws[MODEL][name] - draws[baseline][name]
-            yield Score(horizon_days, MODEL, baseline, metrics.summarise(name, difference, clustered))
+            difference = draws[MODEL][name] - draws[other][name]
+            yield Score(horizon_days, MODEL, other, metrics.summarise(name, difference, clustered))
 
 
 def _draws(
@@ -266,7 +309,7 @@ def _draws(
     }
 
 
-def _verdict(data: _Data, scores: Sequence[Score], settings: Settings) -> Iterator[str]:
+def _verdict(data: _Data, scores: Sequence[Score], compared: Mapping[str, str]) -> Iterator[str]:
     """What this data can and cannot carry, in plain sentences."""
     yield from _amount(data)
     for horizon in data.horizons_days:
@@ -276,7 +319,7 @@ def _verdict(data: _Data, scores: Sequence[Score], settings: Settings) -> Iterat
             yield f"{horizon} days: no tested day has a known outcome, so there is no figure."
             continue
         yield _discrimination(horizon, found[None, "auroc"])
-        yield from _against_baselines(horizon, found)
+        yield from _against_others(horizon, found, compared)
 
 
 def _amount(data: _Data) -> Iterator[str]:
@@ -319,8 +362,10 @@ def _discrimination(horizon_days: int, auroc: Metric) -> str:
     return f"{tested} AUROC {auroc.value:.2f} ({interval}): {meaning}."
 
 
-def _against_baselines(horizon_days: int, found: Mapping[tuple[str | None, str], Metric]) -> Iterator[str]:
-    gains = {baseline: found[baseline, "auroc"] for baseline in BASELINES if baseline != "prevalence"}
+def _against_others(
+    horizon_days: int, found: Mapping[tuple[str | None, str], Metric], compared: Mapping[str, str]
+) -> Iterator[str]:
+    gains = {other: found[other, "auroc"] for other in compared if other != "prevalence"}
     better = [name for name, gain in gains.items() if gain.lower > 0]
     worse = [name for name, gain in gains.items() if gain.upper < 0]
     unproven = [name for name in gains if name not in (*better, *worse)]
@@ -330,12 +375,10 @@ def _against_baselines(horizon_days: int, found: Mapping[tuple[str | None, str],
         (unproven, "not shown to be higher"),
     ):
         if names:
-            yield f"{horizon_days} days: AUROC is {claim} than that of {_listed(names)}."
+            listed = ", ".join(compared[name] for name in names)
+            yield f"{horizon_days} days: AUROC is {claim} than that of {listed}."
     ahead = min(gains, key=lambda name: gains[name].value if np.isfinite(gains[name].value) else np.inf)
     if gains[ahead].value < 0:
         estimate = found[None, "auroc"].value - gains[ahead].value
-        yield f"{horizon_days} days: {LABELS[ahead]} ranks better here (AUROC {estimate:.2f}): prefer it to this model."
-
-
-def _listed(baselines: Sequence[str]) -> str:
-    return ", ".join(LABELS[name] for name in baselines)
+        better_one = f"{compared[ahead]} ranks better here (AUROC {estimate:.2f})"
+        yield f"{horizon_days} days: {better_one}: prefer it to this model."

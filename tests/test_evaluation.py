@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -11,8 +11,10 @@ import pytest
 
 from configs.errors import NotReady
 from models import estimator, evaluation, metrics, splits
-from models.baselines import BASELINES, BaselineFeatures
+from models.baselines import BASELINES, LABELS, BaselineFeatures
+from models.estimator import Settings
 from models.evaluation import Evaluation
+from models.learner import TrainingRows
 from models.metrics import Metric
 
 SETTINGS = replace(estimator.load_settings(), trees=20, evaluation_members=3, athlete_folds=3, resamples=200)
@@ -195,6 +197,45 @@ def test_model_and_regression_get_only_the_models_features_while_the_ratio_rule_
     assert (first.out_of_fold["acwr_rule"] != second.out_of_fold["acwr_rule"]).any()
 
 
+@dataclass(frozen=True)
+class Everyone:
+    """A learner that gives everybody the same chance, and keeps what it was given."""
+
+    given: list[tuple[TrainingRows, Settings]] = field(default_factory=list)
+    name: str = "everyone"
+    label: str = "one chance for all"
+
+    def fit(self, rows: TrainingRows, settings: Settings) -> Everyone:
+        self.given.append((rows, settings))
+        return self
+
+    def chances(self, features: pd.DataFrame) -> np.ndarray:
+        return np.repeat([[0.02], [0.04]], len(features), axis=1)
+
+
+def test_an_alternative_learns_from_the_models_own_training_rows_and_stands_beside_the_baselines() -> None:
+    index, features, labels, onsets = world(athletes=12, days=150, daily_rate=0.004)
+    other = Everyone()
+    result = evaluation.evaluate(
+        index, features, labels, onsets, SETTINGS, {"fatigue": 1}, NAMES,
+        model_features=["fatigue"], alternatives=[other],
+    )  # fmt: skip
+    rows, settings = other.given[0]
+    assert list(rows.features.columns) == ["fatigue"] and rows.monotone == {"fatigue": 1}
+    assert settings.members == SETTINGS.evaluation_members
+    tested = set(result.out_of_fold.query("fold == 0")["athlete_id"])
+    assert not tested & set(rows.index["athlete_id"])
+    assert set(result.out_of_fold.query("horizon_days == 14")["everyone"]) == {0.04}
+    assert result.metric("auroc", 7, model="everyone").value == 0.5
+    gain = result.metric("auroc", 7, against="everyone")
+    assert gain.value == pytest.approx(result.metric("auroc", 7).value - 0.5)
+    assert any("one chance for all" in sentence for sentence in result.verdict)
+    with pytest.raises(ValueError, match="'logistic': this name is taken"):
+        evaluation.evaluate(
+            index, features, labels, onsets, SETTINGS, {}, NAMES, alternatives=[replace(other, name="logistic")]
+        )
+
+
 def test_too_few_athletes_are_refused() -> None:
     index, features, labels, onsets = world(athletes=3)
     with pytest.raises(NotReady, match="3 athletes"):
@@ -265,7 +306,7 @@ def test_the_verdict_names_a_baseline_that_ranks_better() -> None:
         ("logistic", "auroc"): metric(0.10, 0.05, 0.2),
         ("acwr_rule", "auroc"): metric(-0.01, -0.2, 0.2),
     }
-    assert list(evaluation._against_baselines(7, found)) == [
+    assert list(evaluation._against_others(7, found, LABELS)) == [
         "7 days: AUROC is shown to be higher than that of logistic regression.",
         "7 days: AUROC is shown to be lower than that of age and history.",
         "7 days: AUROC is not shown to be higher than that of ACWR rule.",
