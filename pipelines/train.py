@@ -6,7 +6,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -29,7 +29,7 @@ from models.bundle import Bundle, summarise
 from models.estimator import HorizonModel, Settings, fit_horizons, load_settings
 from models.evaluation import Evaluation, evaluate
 from models.registry import Alias, RegisteredModel, log_training, set_alias
-from models.replay import make_replay
+from models.replay import Replay, make_replay
 from pipelines.console import Report
 from pipelines.data import Store, data_cut, fingerprint, read_tables
 from pipelines.training_record import code_version, figures_of, named_metrics, parameters_of, tables_of, weights_of
@@ -39,6 +39,9 @@ log = logging.getLogger(__name__)
 BASELINE_FEATURES = BaselineFeatures(
     age="age", history=("hamstring_injuries", "muscle_injuries"), acwr="acwr_uncoupled"
 )
+
+Build = Callable[[pd.DataFrame, Mapping[str, pd.DataFrame], Sequence[FeatureSpec]], pd.DataFrame]
+"""Index, prepared tables and specs in; the features' values out, one row per row of the index."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +124,20 @@ def train(
 def training_set(store: Store, recipe: Recipe, until: pd.Timestamp | None, progress: Report) -> TrainingSet:
     """Features and labels of every athlete-day at risk that the store can tell of."""
     progress("building features", 0, 1)
-    tables = _known_by(read_tables(store), recipe.target, until)
+    training = assemble(read_tables(store), recipe, until)
+    progress("building features", 1, 1)
+    return training
+
+
+def assemble(
+    every: Mapping[str, pd.DataFrame], recipe: Recipe, until: pd.Timestamp | None, build: Build = build_values
+) -> TrainingSet:
+    """The training set that contract tables give; with `until`, of what was known by then.
+
+    `build` makes the features of the index (see `features.build.build_values`); whoever assembles many sets of one
+    store looks them up instead, since features at a moment are the same whatever became known later.
+    """
+    tables = _known_by(every, recipe.target, until)
     cut = _cut(tables, until)
     prepared = prepare(tables, recipe.target)
     first = prepared["coverage"]["first_date"].min()
@@ -129,11 +145,10 @@ def training_set(store: Store, recipe: Recipe, until: pd.Timestamp | None, progr
     if index.empty:
         raise NotReady(f"No athlete-day at risk up to {cut:%Y-%m-%d}. Left out: {attrition or 'nothing'}.")
     labels = label(index, prepared, recipe.target, cut)
-    values = build_values(index, prepared, recipe.specs)
+    values = build(index, prepared, recipe.specs)
     specs, model_features = _usable(recipe.specs, values)
     attrition |= {f"horizon of {days} days past the data": int(labels[days].isna().sum()) for days in labels}
     _log_attrition(len(index), attrition)
-    progress("building features", 1, 1)
     return TrainingSet(
         tables=tables,
         index=index,
@@ -171,7 +186,9 @@ def try_evaluation(
     return found, found.verdict
 
 
-def _known_by(tables: dict[str, pd.DataFrame], target: Target, until: pd.Timestamp | None) -> dict[str, pd.DataFrame]:
+def _known_by(
+    tables: Mapping[str, pd.DataFrame], target: Target, until: pd.Timestamp | None
+) -> Mapping[str, pd.DataFrame]:
     """The tables as they stood at the prediction hour of the day after `until`; all of them without one."""
     if until is None:
         return tables
@@ -230,6 +247,14 @@ def _fit(training: TrainingSet, recipe: Recipe, progress: Report) -> tuple[Horiz
     return models
 
 
+def unsaved_bundle(training: TrainingSet, recipe: Recipe, now: datetime, progress: Report) -> Bundle:
+    """What `train` would register of this training set, neither evaluated nor with replay cases: for scores that are
+    not kept."""
+    models = _fit(training, recipe, progress)
+    nothing = Replay({}, training.index.iloc[:0], training.features.iloc[:0], pd.DataFrame())
+    return _bundle(training, recipe, models, None, (), now, nothing)
+
+
 def _bundle(
     training: TrainingSet,
     recipe: Recipe,
@@ -237,7 +262,9 @@ def _bundle(
     evaluation: Evaluation | None,
     verdict: tuple[str, ...],
     now: datetime,
+    replay: Replay | None = None,
 ) -> Bundle:
+    """With `replay`, that instead of cases made anew."""
     data = fingerprint(training.tables)
     trained_at = pd.Timestamp(now).as_unit("us")
     content = json.dumps(
@@ -261,7 +288,8 @@ def _bundle(
             "specs": specs_fingerprint(training.specs),
             "code": code_version(),
         },
-        replay=make_replay(training.tables, training.index, training.features, training.specs, recipe.target, models),
+        replay=replay
+        or make_replay(training.tables, training.index, training.features, training.specs, recipe.target, models),
     )
 
 
