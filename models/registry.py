@@ -7,6 +7,7 @@ do without it.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import math
@@ -119,19 +120,87 @@ def set_alias(store: Path, version: int, alias: Alias) -> None:
         _client().set_registered_model_alias(NAME, alias, str(version))
 
 
+class Aliases:
+    """The registered model's aliases and tags, within `aliases` or, for changing them, within `held`."""
+
+    def version_of(self, alias: Alias) -> int | None:
+        """Whom the alias points at."""
+        return _pointed().get(alias)
+
+    def is_registered(self, version: int) -> bool:
+        """False for a version that never was or was deleted."""
+        return any(int(item.version) == version for item in _client().search_model_versions(f"name = '{NAME}'"))
+
+    def point(self, alias: Alias, version: int) -> None:
+        """Move the alias."""
+        _client().set_registered_model_alias(NAME, alias, str(version))
+
+    def drop(self, alias: Alias) -> None:
+        """Take the alias away."""
+        _client().delete_registered_model_alias(NAME, alias)
+
+    def tag(self, name: str) -> str | None:
+        """A tag of the registered model, whatever version."""
+        found = _client().search_registered_models(f"name = '{NAME}'")
+        return found[0].tags.get(name) if found else None
+
+    def set_tag(self, name: str, text: str) -> None:
+        """Tag the registered model."""
+        _client().set_registered_model_tag(NAME, name, text)
+
+    def tag_version(self, version: int, name: str, text: str) -> None:
+        """Tag one version."""
+        _client().set_model_version_tag(NAME, str(version), name, text[:_LONGEST_TAG])
+
+
+@contextmanager
+def aliases(store: Path) -> Iterator[Aliases]:
+    """The aliases to look at. NotReady before the first training."""
+    _require_record(_Place.of(store))
+    with _without_deprecations(), _connected(_Place.of(store)):
+        yield Aliases()
+
+
+@contextmanager
+def held(store: Path) -> Iterator[Aliases]:
+    """The aliases, held against every other writer. NotReady before the first training, StoreBusy after a long wait."""
+    _require_record(_Place.of(store))
+    with _without_deprecations(), _writing(store) as place, _connected(place):
+        yield Aliases()
+
+
+def beside(store: Path) -> str:
+    """What tells this record of trainings from others in names of files: nothing for the store's own."""
+    place = _Place.of(store)
+    return "" if place.is_local else f"-{hashlib.sha256(place.tracking_uri.encode()).hexdigest()[:8]}"
+
+
 def champion(store: Path) -> tuple[Bundle, int]:
     """The champion and its version, checked as `Bundle.load` does. NotReady if there is none."""
+    with aliases(store) as known:
+        version = known.version_of("champion")
+    if version is None:
+        raise NotReady(_NO_CHAMPION)
+    return bundle_of(store, version), version
+
+
+def bundle_of(store: Path, version: int) -> Bundle:
+    """A registered version's bundle, checked as `Bundle.load` does; NotReady without that version."""
     place = _Place.of(store)
     _require_record(place)
     with _without_deprecations(), _connected(place) as mlflow:
         try:
-            version = _client().get_model_version_by_alias(NAME, "champion")
+            location = _client().get_model_version_download_uri(NAME, str(version))
         except mlflow.exceptions.MlflowException as error:
             if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
                 raise
-            raise NotReady(_NO_CHAMPION) from error
-        location = _client().get_model_version_download_uri(NAME, version.version)
-        return _load(mlflow, place, location), int(version.version)
+            raise NotReady(f"version {version} is not registered.") from error
+        return _load(mlflow, place, location)
+
+
+def _pointed() -> dict[str, int]:
+    registered = _client().search_registered_models(f"name = '{NAME}'")
+    return {name: int(number) for name, number in registered[0].aliases.items()} if registered else {}
 
 
 def versions(store: Path) -> tuple[VersionStatus, ...]:
@@ -140,10 +209,9 @@ def versions(store: Path) -> tuple[VersionStatus, ...]:
     if place.is_local and not place.database.exists():
         return ()
     with _without_deprecations(), _connected(place):
-        registered = _client().search_registered_models(f"name = '{NAME}'")
-        aliases = registered[0].aliases if registered else {}
+        pointed = _pointed()
         found = _client().search_model_versions(f"name = '{NAME}'")
-    rows = [_status(item, {name: int(number) for name, number in aliases.items()}) for item in found]
+    rows = [_status(item, pointed) for item in found]
     return tuple(sorted(rows, key=lambda row: -row.version))
 
 
