@@ -37,12 +37,14 @@ _ROWS_FOR_THREADS = 2000
 _RANGES: Mapping[str, tuple[float, float]] = {
     "learning_rate": (1e-4, 1), "trees": (1, 10_000), "leaves": (2, 1024), "smallest_leaf_share": (0, 0.5),
     "smallest_leaf_rows": (1, 100_000), "feature_fraction": (0.01, 1), "l2": (0, 1e6),
-    "path_smooth": (0, 1e6), "bins": (3, 255), "members": (1, 1000), "seed": (0, 2**31 - 1),
+    "path_smooth": (0, 1e6), "bins": (3, 255), "early_stopping_rounds": (0, 10_000), "members": (1, 1000),
+    "seed": (0, 2**31 - 1),
     "threads": (1, 256), "every_days": (1, 365), "athlete_folds": (2, 100), "time_blocks": (1, 100),
     "first_cut_share": (0.1, 0.9), "repeats": (1, 100), "evaluation_members": (1, 1000),
     "least_athletes": (4, 10**6), "least_days": (1, 10**5), "least_event_athletes": (2, 10**6),
     "logistic_c": (1e-9, 1e9), "resamples": (100, 100_000), "alert_budget": (1, 1000),
-    "acceptable_false_alerts": (0.1, 10_000),
+    "acceptable_false_alerts": (0.1, 10_000), "squad_shift_events": (1, 10**6), "squad_slope_events": (1, 10**6),
+    "squad_shift_sd": (1e-3, 10), "squad_slope_sd": (1e-3, 10),
 }  # fmt: skip
 
 
@@ -59,10 +61,15 @@ class Settings:
     l2: float
     path_smooth: float
     bins: int
+    early_stopping_rounds: int
     members: int
     seed: int
     threads: int
     calibration: CalibrationKind
+    squad_shift_events: int
+    squad_slope_events: int
+    squad_shift_sd: float
+    squad_slope_sd: float
     every_days: int
     athlete_folds: int
     time_blocks: int
@@ -205,28 +212,32 @@ def fit_bag(
     athletes: NDArray[Any],
     settings: Settings,
     monotone: Mapping[str, int],
+    start: Floats | None = None,
 ) -> tuple[Bag, Floats]:
     """A bag, and each row's mean raw log-odds over the members that never saw its athlete.
 
     The second is NaN where every member saw the athlete. `label` is 1 or 0. `monotone` maps a feature to +1
-    (a rise never lowers the score), -1 or 0; a feature that it does not name is free.
+    (a rise never lowers the score), -1 or 0; a feature that it does not name is free. With `start`, the rows' own
+    log-odds to begin from, the bag scores what is to be added to them.
     """
     require_both_classes(label, "training")
     values, codes = features.to_numpy(dtype=np.float64), pd.factorize(np.asarray(athletes))[0]
     names = tuple(features.columns)
-    parameters = _parameters(names, len(label), settings, monotone)
+    parameters = tree_parameters(names, len(label), settings, monotone)
     samples = athlete_samples(codes, label, settings.members, settings.seed)
-    rows = [np.repeat(np.arange(len(label)), sample[codes]) for sample in samples]
+    from_rate = rate_log_odds(label)
+    task = _Task(values, label, np.zeros(len(label)) if start is None else start - from_rate, names)
     with ThreadPoolExecutor(settings.threads) as pool:
         fitted = pool.map(
-            lambda member: _fit_member(values, label, rows[member], names, parameters, settings.seed + member),
+            lambda member: _fit_member(task, samples[member][codes], {**parameters, "seed": settings.seed + member}),
             range(settings.members),
         )
-    bag = Bag(tuple(fitted), names, rate_log_odds(label))
-    return bag, _out_of_bag(member_log_odds(bag, features), samples[:, codes] == 0)
+    bag = Bag(tuple(fitted), names, from_rate if start is None else 0.0)
+    return bag, out_of_bag(member_log_odds(bag, features), samples[:, codes] == 0)
 
 
-def _out_of_bag(scores: Floats, is_unseen: NDArray[np.bool_]) -> Floats:
+def out_of_bag(scores: Floats, is_unseen: NDArray[np.bool_]) -> Floats:
+    """Mean of `scores` (members, rows) over the members for which a row is unseen; NaN where there is none."""
     count = is_unseen.sum(axis=0)
     total = np.where(is_unseen, scores, 0.0).sum(axis=0)
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)
@@ -271,7 +282,8 @@ def _without(samples: Ints, member: int, athlete: int, generator: np.random.Gene
     return sample
 
 
-def _parameters(names: Sequence[str], rows: int, settings: Settings, monotone: Mapping[str, int]) -> dict[str, Any]:
+def tree_parameters(names: Sequence[str], rows: int, settings: Settings, monotone: Mapping[str, int]) -> dict[str, Any]:
+    """LightGBM's parameters for one member. ConfigError for a monotone direction of a feature not among `names`."""
     if unknown := sorted(set(monotone) - set(names)):
         raise ConfigError(f"monotone direction for {', '.join(unknown)}: not among the features given.")
     return {
@@ -286,6 +298,7 @@ def _parameters(names: Sequence[str], rows: int, settings: Settings, monotone: M
         "max_bin": settings.bins,
         "monotone_constraints": [int(monotone.get(name, 0)) for name in names],
         "num_iterations": settings.trees,
+        "early_stopping_round": settings.early_stopping_rounds,
         "num_threads": 1,  # members are fitted side by side: threads within one small tree mostly wait
         "deterministic": True,
         "force_row_wise": True,
@@ -293,20 +306,42 @@ def _parameters(names: Sequence[str], rows: int, settings: Settings, monotone: M
     }
 
 
-def _fit_member(
-    values: Floats,
-    label: Floats,
-    rows: Ints,
-    names: tuple[str, ...],
-    parameters: Mapping[str, Any],
-    seed: int,
-) -> str:
-    import lightgbm  # here, so that reading a report or a help text does not wait for it
+@dataclass(frozen=True)
+class _Task:
+    """What every member learns from, row by row; `offset` is each row's start above that of the event rate."""
 
-    seeded = {**parameters, "seed": seed}
-    start = np.full(len(rows), rate_log_odds(label[rows]))
-    data = lightgbm.Dataset(values[rows], label[rows], init_score=start, feature_name=list(names), params=seeded)
-    return str(lightgbm.train(seeded, data).model_to_string())
+    values: Floats
+    label: Floats
+    offset: Floats
+    names: tuple[str, ...]
+
+    def data(self, rows: Ints, start: float, parameters: Mapping[str, Any], reference: Any = None) -> Any:
+        import lightgbm  # here, so that reading a report or a help text does not wait for it
+
+        return lightgbm.Dataset(
+            self.values[rows],
+            self.label[rows],
+            reference=reference,
+            init_score=self.offset[rows] + start,
+            feature_name=list(self.names),
+            params=dict(parameters),
+        )
+
+
+def _fit_member(task: _Task, copies: Ints, parameters: Mapping[str, Any]) -> str:
+    """A member that holds each row as often as `copies` says, stopped by the rows that it does not hold."""
+    import lightgbm
+
+    rows = np.repeat(np.arange(len(copies)), copies)
+    start = rate_log_odds(task.label[rows])  # see Bag: each member starts from its own sample's rate
+    data = task.data(rows, start, parameters)
+    unseen = np.flatnonzero(copies == 0)
+    rounds = parameters["early_stopping_round"]
+    if not rounds or not 0 < task.label[unseen].sum() < len(unseen):
+        return str(lightgbm.train({**parameters, "early_stopping_round": 0}, data).model_to_string())
+    held_out = task.data(unseen, start, parameters, reference=data)
+    booster = lightgbm.train(dict(parameters), data, valid_sets=[held_out])
+    return str(booster.model_to_string(num_iteration=booster.best_iteration))
 
 
 @lru_cache(maxsize=256)
@@ -441,7 +476,7 @@ def out_of_bag_log_odds(
     codes = pd.factorize(np.asarray(athletes)[rows])[0]
     samples = athlete_samples(codes, label[rows], settings.members, settings.seed)
     found = np.full(len(label), np.nan)
-    raw = _out_of_bag(member_log_odds(model.bag, features.iloc[rows]), samples[:, codes] == 0)
+    raw = out_of_bag(member_log_odds(model.bag, features.iloc[rows]), samples[:, codes] == 0)
     found[rows] = model.calibration.log_odds(raw)
     return found
 

@@ -264,5 +264,41 @@ def test_the_order_of_columns_does_not_matter_and_no_rows_give_no_predictions() 
     assert estimator.predict(models, features.iloc[:0]).probability.shape == (1, 0)
 
 
+def test_a_member_stops_by_its_own_unseen_athletes_where_nothing_can_be_learnt() -> None:
+    features, _, athletes = squad()
+    luck = (np.random.default_rng(3).random(len(features)) < 0.1).astype(float)
+    grown = {
+        rounds: [
+            each.num_trees()
+            for each in estimator.boosters(
+                estimator.fit_bag(features, luck, athletes, replace(SMALL, early_stopping_rounds=rounds), {})[0]
+            )
+        ]
+        for rounds in (0, 5)
+    }
+    assert grown[0] == [30] * 6
+    assert max(grown[5]) < 30
+
+
+def test_a_member_whose_unseen_athletes_have_no_event_keeps_all_its_trees() -> None:
+    features, _, athletes = squad()
+    label = np.zeros(len(features))
+    label[:5] = 1
+    bag, _ = estimator.fit_bag(features, label, athletes, replace(SMALL, early_stopping_rounds=1), {})
+    assert [each.num_trees() for each in estimator.boosters(bag)] == [30] * 6
+
+
+def test_a_bag_with_a_start_scores_what_is_to_be_added_to_it() -> None:
+    features, label, athletes = squad()
+    plain, raw = estimator.fit_bag(features, label, athletes, SMALL, {})
+    start = np.full(len(label), estimator.rate_log_odds(label))
+    bag, added = estimator.fit_bag(features, label, athletes, SMALL, {}, start)
+    assert added + start == pytest.approx(raw, abs=1e-12)
+    truth = -2.5 + 1.5 * features["load"].to_numpy()
+    told, left = estimator.fit_bag(features, label, athletes, SMALL, {}, truth)
+    assert left.std() < 0.5 * raw.std()
+    assert (plain.base_log_odds, bag.base_log_odds, told.base_log_odds) == (start[0], 0.0, 0.0)
+
+
 def test_every_setting_has_a_range() -> None:
     assert set(estimator._RANGES) | {"calibration"} == set(Settings.__dataclass_fields__)
