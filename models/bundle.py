@@ -27,10 +27,12 @@ from features.specs import FeatureSpec, specs_as_json, specs_from_json
 from features.target import Target
 from models import replay as replay_module
 from models.estimator import Bag, Calibration, HorizonModel, Settings, settings_from_json
+from models.fallback import Fallback, fallback_from_json
+from models.recalibration import Recalibration, recalibration_from_json
 from models.replay import Replay
 
-FORMAT = 1
-"""Rises with any change that older readers would misread."""
+FORMAT = 2
+"""Rises with any change that older readers would misread. 2: scores of athletes without history and by squad."""
 CONTENT_FILE = "bundle.json"
 _MEMBERS, _REPLAY = "members", "replay"
 
@@ -49,7 +51,8 @@ class FeatureSummary:
 class Bundle:
     """All that a score depends on, except the athletes' data.
 
-    `metrics` and `fingerprints` are plain JSON values (None where a figure cannot be estimated).
+    `metrics` and `fingerprints` are plain JSON values (None where a figure cannot be estimated). `fallback` scores
+    whom too little is known of for `models`, `recalibrations` hold what squads with injuries enough add to them.
     `data_cut` is the last local day (midnight) whose outcomes training could see.
     """
 
@@ -65,6 +68,8 @@ class Bundle:
     metrics: Mapping[str, Any]
     fingerprints: Mapping[str, Any]
     replay: Replay
+    fallback: tuple[Fallback, ...] = ()
+    recalibrations: tuple[Recalibration, ...] = ()
 
     def save(self, folder: Path) -> None:
         """Write the bundle as `folder`, which must not exist: aside, fsync, rename; it is whole or absent."""
@@ -107,6 +112,8 @@ class Bundle:
             "trained_at": self.trained_at.isoformat(),
             "data_cut": self.data_cut.isoformat(),
             "models": [_model_as_json(model) for model in self.models],
+            "fallback": plain([each.as_json() for each in self.fallback]),
+            "recalibrations": plain([each.as_json() for each in self.recalibrations]),
             "specs": plain(specs_as_json(self.specs)),
             "factors": [plain(factor.as_json()) for factor in self.factors.values()],
             "target": plain(self.target.as_json()),
@@ -189,6 +196,8 @@ def _read(folder: Path) -> Bundle:
         metrics=content["metrics"],
         fingerprints=content["fingerprints"],
         replay=replay_module.read(folder / _REPLAY),
+        fallback=tuple(fallback_from_json(item) for item in content["fallback"]),
+        recalibrations=tuple(recalibration_from_json(item) for item in content["recalibrations"]),
     )
 
 
