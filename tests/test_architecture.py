@@ -15,6 +15,7 @@ ONLY = {
     "mlflow": {"models/registry.py"},
     "sqlalchemy": {"serving/store.py"},
     "typer": {"pipelines/cli.py"},
+    "optuna": {"models/tuning.py"},
 }
 FEATURES_MAY_IMPORT = {"numpy", "pandas", "configs", "features"}
 
