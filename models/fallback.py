@@ -123,6 +123,29 @@ def share_missing(features: pd.DataFrame, names: Sequence[str], missed: Mapping[
     return features[usual].isna().mean(axis=1).to_numpy() if usual else np.zeros(len(features))
 
 
+def tested_below_floor(out_of_fold: pd.DataFrame, share: Floats, floor: float) -> str:
+    """Which part of an evaluation concerns athlete-days that the fall-back would have scored, in a sentence.
+
+    `out_of_fold` is that of models.evaluation.Evaluation; `share` is `share_missing` of each row of the index. Counted
+    are days with a known outcome at the shortest horizon.
+    """
+    days = int(out_of_fold["horizon_days"].min())
+    is_known = (out_of_fold["horizon_days"] == days) & out_of_fold["label"].notna()
+    tested = out_of_fold[is_known].drop_duplicates("row")
+    below = tested[share[tested["row"]] > floor]
+    limit = f"more than {100 * floor:.0f} % of the usual measurements"
+    if below.empty:
+        return (
+            f"None of the {len(tested):,} tested athlete-days lacks {limit}: scores by age and injury history alone, "
+            "for athletes without history, are not tested on this data."
+        )
+    return (
+        f"{len(below):,} of {len(tested):,} tested athlete-days, of {below['athlete_id'].nunique()} athletes, lack "
+        f"{limit}; an injury followed {int(below['label'].sum())} of them within {days} days. Here they have the "
+        "model's score, in use that by age and injury history alone."
+    )
+
+
 def can_score(models: Sequence[Fallback], features: pd.DataFrame) -> NDArray[np.bool_]:
     """True for rows in which age or a part of the injury history is known."""
     used = _used(models)
