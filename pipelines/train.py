@@ -12,6 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from configs.errors import NotReady
@@ -28,6 +29,8 @@ from models.baselines import BaselineFeatures
 from models.bundle import Bundle, summarise
 from models.estimator import HorizonModel, Settings, fit_horizons, load_settings
 from models.evaluation import Evaluation, evaluate
+from models.fallback import Fallback, fit_fallback, share_missing, tested_below_floor
+from models.recalibration import Recalibration, fit_recalibrations, unseen_scores
 from models.registry import Alias, RegisteredModel, log_training, set_alias
 from models.replay import Replay, make_replay
 from pipelines.console import Report
@@ -183,7 +186,23 @@ def try_evaluation(
         )
     except NotReady as error:
         return None, (f"No evaluation: {error}",)
-    return found, found.verdict
+    missing = share_missing(training.features, training.model_features, dict(training.features.isna().mean()))
+    floor = tested_below_floor(found.out_of_fold, missing, recipe.target.abstain_share_missing)
+    return found, (*found.verdict, floor)
+
+
+def _beside(
+    training: TrainingSet, recipe: Recipe, models: tuple[HorizonModel, ...]
+) -> tuple[tuple[Fallback, ...], tuple[Recalibration, ...]]:
+    """What scores athletes without history, and what squads add to their scores, from the rows of the fit."""
+    rows = splits.thin(training.index, recipe.settings.every_days)
+    index, labels, features = (each.iloc[rows] for each in (training.index, training.labels, training.features))
+    athletes = index["athlete_id"].to_numpy()
+    unseen = unseen_scores(models, features, labels, athletes, recipe.settings)
+    return (
+        fit_fallback(unseen, features, labels, athletes, BASELINE_FEATURES, recipe.settings),
+        fit_recalibrations(models, unseen, labels, index, np.asarray(training.squads)[rows], recipe.settings),
+    )
 
 
 def _known_by(
@@ -271,6 +290,7 @@ def _bundle(
         [data, specs_fingerprint(training.specs), recipe.target.as_json(), recipe.settings.as_json()],
         default=str,
     )
+    fallback, recalibrations = _beside(training, recipe, models)
     label_hash = hashlib.sha256(content.encode()).hexdigest()[:8]
     return Bundle(
         version=f"{trained_at:%Y%m%d-%H%M%S}-{label_hash}",
@@ -290,6 +310,8 @@ def _bundle(
         },
         replay=replay
         or make_replay(training.tables, training.index, training.features, training.specs, recipe.target, models),
+        fallback=fallback,
+        recalibrations=recalibrations,
     )
 
 
