@@ -15,10 +15,11 @@ from features.build import build_values
 from features.tables import empty_tables
 from models.evaluation import MODEL, Evaluation, Score
 from models.gate import refusals
+from models.leaks import too_good
 from models.metrics import Metric
 from pipelines import verify as verification
 from pipelines.train import Recipe, load_recipe
-from pipelines.verification import checks, leaks
+from pipelines.verification import checks
 from pipelines.verification.fitting import bootstrapped, centred, fit, fit_to_truth, flagged, reported
 from pipelines.verification.measures import (
     agreement,
@@ -198,7 +199,7 @@ def test_the_planted_leak_is_caught_by_both_checks_and_no_honest_feature_is() ->
 def test_a_feature_that_hides_the_outcome_in_what_is_missing_is_too_good() -> None:
     labels = pd.DataFrame({"7": [1.0, 0.0, 0.0, 1.0, np.nan]})
     features = pd.DataFrame({"told": [np.nan, 1.0, 2.0, np.nan, 9.0], "noise": [1.0, 2.0, 1.0, 2.0, 1.0]})
-    assert leaks.too_good(features, labels, np.array(list("abcde"), dtype=object)) == {"told": 1.0}
+    assert too_good(features, labels, np.array(list("abcde"), dtype=object)) == {"told": 1.0}
 
 
 def test_a_feature_that_ranks_a_few_injured_athletes_well_is_not_yet_too_good() -> None:
@@ -207,8 +208,8 @@ def test_a_feature_that_ranks_a_few_injured_athletes_well_is_not_yet_too_good() 
     rows = pd.DataFrame({"score": score}), pd.DataFrame({"7": label})
     few = np.r_[np.repeat(["a", "b", "c", "d"], 5), np.full(200, "e")].astype(object)
     many = np.r_[[f"a{number}" for number in range(20)], np.full(200, "e")].astype(object)
-    assert leaks.too_good(*rows, few, 0.75) == {}
-    assert leaks.too_good(*rows, many, 0.75) == {"score": pytest.approx(0.9)}
+    assert too_good(*rows, few, 0.75) == {}
+    assert too_good(*rows, many, 0.75) == {"score": pytest.approx(0.9)}
 
 
 def evaluation(auroc: float, benefit: float, slope: tuple[float, float], ratio: float) -> Evaluation:

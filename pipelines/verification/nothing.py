@@ -10,12 +10,14 @@ import pandas as pd
 
 from configs.errors import NotReady
 from models.evaluation import Evaluation, evaluate
+from models.foresight import builder, sees_the_future
 from models.gate import refusals
+from models.leaks import TOO_GOOD, too_good
 from pipelines.simulate import simulate
 from pipelines.train import BASELINE_FEATURES, Recipe
-from pipelines.verification import leaks
 from pipelines.verification.checks import MAIN_DAYS, RESAMPLES, alerts
 from pipelines.verification.fitting import fit, monotone, usable
+from pipelines.verification.leaks import PLANTED, with_planted_leak
 from pipelines.verification.measures import auroc_draws, expected_auroc
 from pipelines.verification.numbers import Number
 from pipelines.verification.squads import (
@@ -43,7 +45,7 @@ class LeakCheck:
 
     @property
     def passed(self) -> bool:
-        return not self.honest and self.planted_sees_the_future and self.planted_auroc > leaks.TOO_GOOD
+        return not self.honest and self.planted_sees_the_future and self.planted_auroc > TOO_GOOD
 
 
 def nothing(recipe: Recipe, athletes: int, seasons: int, test_athletes: int, seed: int) -> Iterator[Number]:
@@ -82,12 +84,12 @@ def leak_check(recipe: Recipe, athletes: int, seed: int) -> LeakCheck:
     """Both leak checks on a squad's features and on one planted among them."""
     world = simulate(athletes, 1, seed, TRAINED_UNTIL)
     tables, squad = world.tables, squad_of(world, recipe, None, thinned=True)
-    build = leaks.with_planted_leak(leaks.builder(needed_specs(recipe.specs), recipe.target), recipe.target, seed)
-    seen = leaks.sees_the_future(build, _moments(squad), tables)
-    features = build(squad.index, tables)[[*usable(recipe, squad), leaks.PLANTED]]
-    alone = leaks.too_good(features, squad.labels, squad.athletes)
-    honest = {*seen, *alone} - {leaks.PLANTED}
-    return LeakCheck(tuple(sorted(honest)), leaks.PLANTED in seen, alone.get(leaks.PLANTED, np.nan))
+    build = with_planted_leak(builder(needed_specs(recipe.specs), recipe.target), recipe.target, seed)
+    seen = sees_the_future(build, _moments(squad), tables)
+    features = build(squad.index, tables)[[*usable(recipe, squad), PLANTED]]
+    alone = too_good(features, squad.labels, squad.athletes)
+    honest = {*seen, *alone} - {PLANTED}
+    return LeakCheck(tuple(sorted(honest)), PLANTED in seen, alone.get(PLANTED, np.nan))
 
 
 def _moments(squad: Squad) -> pd.DataFrame:

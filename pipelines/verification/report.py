@@ -11,9 +11,9 @@ from typing import Protocol
 from rich.markup import escape
 from rich.table import Table
 
+from models.leaks import TOO_GOOD
 from pipelines.console import out, right
 from pipelines.verification.checks import ALL, CONSTANT, FLAGGED, HAZARD, MAIN_DAYS, NOISE_FREE, SOURCES
-from pipelines.verification.leaks import TOO_GOOD
 from pipelines.verification.measures import LARGE, NEAR, Estimate
 from pipelines.verification.nothing import BUDGETS, LeakCheck
 from pipelines.verification.numbers import GOALS, Goal, Summary
