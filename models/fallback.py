@@ -170,9 +170,12 @@ def predict_fallback(models: Sequence[Fallback], features: pd.DataFrame) -> Pred
 
 
 def _reach(model: Fallback, features: pd.DataFrame) -> Floats:
-    """Standard deviation of a score, in log-odds: over the refits, and of what this model cannot see."""
+    """Standard deviation of a score in log-odds: over the refits, by what is missing, of what this model cannot see."""
     refits = np.vstack([member.log_odds(features) for member in model.members])
-    return np.asarray(np.sqrt(refits.var(axis=0) + model.hidden_sd**2))
+    unknown = np.zeros(len(features))
+    for term in model.form.terms:
+        unknown += np.where(features[term.feature].isna(), (term.weight * term.spread) ** 2, 0.0)
+    return np.asarray(np.sqrt(refits.var(axis=0) + unknown + model.hidden_sd**2))
 
 
 def fallback_contributions(

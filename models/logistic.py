@@ -17,7 +17,7 @@ class Term:
     """What one feature adds to the log-odds: weight x (value - centre) + if_missing x (is missing - share_missing).
 
     A missing value counts as `median`. `centre` and `share_missing` are means of the training rows, so that a term
-    is 0 on their average and the base is their score.
+    is 0 on their average and the base is their score; `spread` is the standard deviation of their values.
     """
 
     feature: str
@@ -26,6 +26,7 @@ class Term:
     weight: float
     share_missing: float
     if_missing: float
+    spread: float
 
     def added(self, values: Floats) -> Floats:
         """Log-odds added per value."""
@@ -82,9 +83,9 @@ def learn_logistic(features: pd.DataFrame, label: Floats, columns: Sequence[str]
     fitted.fit(scaled, label)
     weights = np.zeros(len(spreads))
     weights[varies] = fitted.coef_[0] / spreads[varies]
-    columns_of_terms = (columns, medians, *np.split(centres, 2), *np.split(weights, 2))
+    columns_of_terms = (columns, medians, *np.split(centres, 2), *np.split(weights, 2), np.nanstd(values, axis=0))
     terms = tuple(
-        Term(str(name), float(median), float(centre), float(weight), float(share), float(if_missing))
-        for name, median, centre, share, weight, if_missing in zip(*columns_of_terms, strict=True)
+        Term(str(name), float(median), float(centre), float(weight), float(share), float(if_missing), float(spread))
+        for name, median, centre, share, weight, if_missing, spread in zip(*columns_of_terms, strict=True)
     )
     return Logistic(float(fitted.intercept_[0]), terms)
