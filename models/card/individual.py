@@ -1,0 +1,113 @@
+"""What each single prediction carries, counted over the predictions that this version has made in the store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from models.card.facts import Facts, listed, many, share
+from models.card.lines import Answer, Line, gate, met, not_applicable, not_met
+
+Fill = Callable[[Mapping[str, Any]], Answer]
+LARGEST_GAP = 1e-6
+"""Log-odds by which contributions may miss a score, as models/explain.py asserts it."""
+
+
+def individual_lines(facts: Facts) -> tuple[Line, ...]:
+    """One line per thing that a prediction should carry; not applicable before this version has scored anybody."""
+    topics: dict[str, tuple[str, Fill]] = {
+        "I1": ("As-of date and model version", _identity),
+        "I2": ("Band", lambda found: _of(found, "banded", "scored", "a band")),
+        "I3": ("Probability with interval", _intervals),
+        "I4": (
+            "Change from last week",
+            lambda found: _of(found, "with_week_before", "scored", "a score a week before"),
+        ),
+        "I5": ("Population base rate", lambda found: _base_rate(facts)),
+        "I6": ("Contributions that add up", _additive),
+        "I7": ("Measured values behind contributions", lambda found: _of(found, "with_value", "explained", "a value")),
+        "I8": ("Own usual value", lambda found: _of(found, "with_usual", "explained", "an own usual value")),
+        "I9": ("Age of measurements", lambda found: _of(found, "with_date", "explained", "a date")),
+        "I10": ("Missing inputs", _missing),
+        "I11": ("Input outside the training range", lambda found: _column(found, "out_of_range", "flags of range")),
+        "I12": ("Distance from training data", lambda found: _column(found, "distance", "a distance")),
+        "I13": ("Reason of abstention", _abstained),
+        "I14": ("Human decision and sign-off", lambda found: _column(found, "decision", "a decision of staff")),
+    }
+    return tuple(Line(number, topic, _filled(facts, fill)) for number, (topic, fill) in topics.items())
+
+
+def _filled(facts: Facts, fill: Fill) -> Answer:
+    found = facts.predictions
+    if not found or not found["rows"]:
+        return not_applicable("This version has scored nobody yet. `strainwatch card` after `score` fills this in.")
+    return fill(found)
+
+
+def _identity(found: Mapping[str, Any]) -> Answer:
+    return met(
+        f"{found['rows']:,} rows of {many(found['moments'], 'moment')} from {found['first']} to {found['last']}, each "
+        f"under its instant and version {found['version']}.",
+        source="predictions",
+    )
+
+
+def _of(found: Mapping[str, Any], part: str, whole: str, what: str) -> Answer:
+    has, all_rows = int(found[part]), int(found[whole])
+    if not has:
+        return not_met(f"None of {all_rows:,} has {what}.", source="predictions, explanations")
+    return met(f"{has:,} of {all_rows:,} ({share(has, all_rows)}) have {what}.", source="predictions, explanations")
+
+
+def _intervals(found: Mapping[str, Any]) -> Answer:
+    inside, scored = int(found["inside_interval"]), int(found["scored"])
+    return met(
+        f"{scored:,} scores; median width of the interval {100 * found['median_width']:.2g} percentage points.",
+        source="predictions.lower, predictions.upper",
+        gates=[gate(inside == scored, f"The probability lies within its interval in {inside:,} of {scored:,} scores.")],
+    )
+
+
+def _base_rate(facts: Facts) -> Answer:
+    rates = facts.get("base_rates")
+    if not rates:
+        return not_met("No base rate was recorded.")
+    told = ", ".join(f"{days} days {100 * rate:.2g} %" for days, rate in rates.items())
+    return met(f"Of everybody in training: {told}. None by squad.", source="metrics.base_rates")
+
+
+def _additive(found: Mapping[str, Any]) -> Answer:
+    gap = float(found["largest_gap"])
+    said = f"Base and contributions miss the score by {gap:.1g} log-odds at most, over {found['checked']:,} scores."
+    return met(
+        f"{found['explained']:,} contributions on file, signed, in log-odds.",
+        source="explanations.contribution, predictions.log_odds",
+        gates=[gate(gap <= LARGEST_GAP, said)],
+    )
+
+
+def _missing(found: Mapping[str, Any]) -> Answer:
+    return met(
+        f"Share of the model's inputs missing: median {100 * found['share_missing']:.0f} %; "
+        f"{found['with_reason_missing']:,} contributions of a missing input carry the reason.",
+        source="predictions.share_missing, explanations.reason_missing",
+    )
+
+
+def _column(found: Mapping[str, Any], name: str, what: str) -> Answer:
+    columns = [column for column in found["columns"] if name in column]
+    if not columns:
+        return not_met(f"Predictions of this store have no column for {what}.")
+    return met(f"Kept in {', '.join(columns)}.", source="predictions")
+
+
+def _abstained(found: Mapping[str, Any]) -> Answer:
+    count, reasons = int(found["abstained"]), found["reasons"]
+    if not count:
+        return met(f"Nobody of {found['rows']:,} athlete-moments was left unscored.", source="predictions.reason")
+    silent = count - sum(reasons.values())
+    return met(
+        f"{count:,} of {found['rows']:,} athlete-moments left unscored: {listed(reasons)}.",
+        source="predictions.reason",
+        gates=[gate(not silent, f"{count - silent:,} of {count:,} of them carry a reason.")],
+    )

@@ -1,0 +1,75 @@
+"""How much there was to learn from, and how far refits on other samples of the same athletes disagree."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from models.card.facts import Facts
+from models.card.lines import Answer, CardTable, Line, gate, met, not_met, numbered
+from models.card.tripod_methods import sample_size
+
+LEAST_BOOTSTRAPS = 200
+"""Riley & Collins 2023, Biom J 65(8):2200302, ask for at least so many bootstraps of the whole pipeline."""
+
+
+def stability_lines(facts: Facts) -> tuple[Line, ...]:
+    """Riley's criteria, then instability of each prediction, of flags and of the decision curve."""
+    return numbered(
+        (
+            ("S1", "Riley's three criteria", lambda: sample_size(facts)),
+            ("S2", "Bootstraps of the whole pipeline", lambda: _bootstraps(facts)),
+            ("S3", "Mean absolute prediction error", lambda: _figure(facts, "mape")),
+            ("S4", "Flags that flip between refits", lambda: _figure(facts, "flip")),
+            ("S5", "Instability of net benefit", lambda: _figure(facts, "benefit")),
+        )
+    )
+
+
+def _bootstraps(facts: Facts) -> Answer:
+    found = facts.get("instability")
+    if not found:
+        return not_met(facts.absent("instability"))
+    count = int(found.get("bootstraps", 0))
+    enough = count >= LEAST_BOOTSTRAPS
+    told = (
+        f"{count} bootstraps, {'at or above' if enough else 'below'} the {LEAST_BOOTSTRAPS} that the method asks for."
+    )
+    return met(
+        *map(str, found.get("sentences", ())), source="metrics.instability", gates=[gate(enough, told, "warning")]
+    )
+
+
+def _figure(facts: Facts, part: str) -> Answer:
+    found = facts.get("instability")
+    if not found:
+        return not_met(facts.absent("instability"))
+    told = [f"{name.replace('_', ' ')} {value:.3g}" for name, value in _numbers(found).items() if part in name]
+    if not told:
+        return not_met("The refits of this training were not asked for it.")
+    return met(f"{', '.join(told)}.", source="metrics.instability")
+
+
+def _numbers(found: Mapping[str, Any]) -> dict[str, float]:
+    return {str(name): float(value) for name, value in found.items() if isinstance(value, int | float)}
+
+
+def sample_size_table(facts: Facts) -> CardTable | None:
+    """Each of Riley's criteria beside what there is."""
+    found = facts.get("sample_size")
+    sizes = found if isinstance(found, list) else [found] if found else []
+    rows = tuple(
+        (
+            f"{size['horizon_days']} days",
+            str(each["asks"]),
+            f"{each['least_injuries']:,}",
+            f"{size['injuries']:,}",
+            "met" if each["is_met"] else "below minimum",
+        )
+        for size in sizes
+        for each in size["criteria"]
+    )
+    if not rows:
+        return None
+    header = ("Horizon", "Criterion asks", "Injuries asked for", "Injuries there are", "Verdict")
+    return CardTable("Riley's criteria (Riley et al. 2019)", header, rows, (2, 3), "metrics.sample_size")
