@@ -42,7 +42,7 @@ _RANGES: Mapping[str, tuple[float, float]] = {
     "threads": (1, 256), "every_days": (1, 365), "athlete_folds": (2, 100), "time_blocks": (1, 100),
     "first_cut_share": (0.1, 0.9), "repeats": (1, 100), "evaluation_members": (1, 1000),
     "least_athletes": (4, 10**6), "least_days": (1, 10**5), "least_event_athletes": (2, 10**6),
-    "logistic_c": (1e-9, 1e9), "resamples": (100, 100_000), "alert_budget": (1, 1000),
+    "logistic_c": (1e-9, 1e9), "resamples": (100, 100_000),
     "acceptable_false_alerts": (0.1, 10_000), "squad_shift_events": (1, 10**6), "squad_slope_events": (1, 10**6),
     "squad_shift_sd": (1e-3, 10), "squad_slope_sd": (1e-3, 10),
 }  # fmt: skip
@@ -81,7 +81,6 @@ class Settings:
     least_event_athletes: int
     logistic_c: float
     resamples: int
-    alert_budget: int
     acceptable_false_alerts: float
 
     def as_json(self) -> dict[str, Any]:

@@ -6,13 +6,18 @@
 
 Either half alone flatters: fixed traits identify an athlete who was seen in training, and a day next to a
 training day shares its injury. Data too thin for the settings is split more coarsely, and the plan says so.
+`other_designs` gives either half alone, and whole squads held out, on the same test rows, to show the difference.
+
+An injury is heard of days after it happened. A fold may therefore be given the labels as they were known on the
+morning of its cut (`Known`): it learns from no injury that a training of that day could not have heard of.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -23,13 +28,17 @@ from models.estimator import Floats, Ints, Settings
 
 LATEST_FIRST_CUT_SHARE = 0.8
 
+Known = Callable[[pd.Timestamp], Floats]
+"""(rows, horizons) labels as known on the morning of a day; NaN where a horizon's outcome was not known by then."""
+
 
 @dataclass(frozen=True)
 class Fold:
     """Row positions of one training and one test part.
 
     Test rows are dated from `cut` (inclusive) to `end` (exclusive), training rows up to `cut` less the
-    horizon (inclusive), so that no training label looks at the day of the cut or later.
+    horizon (inclusive), so that no training label looks at the day of the cut or later. With
+    `learns_later` (a design for comparison) training rows are of any time and labels as known in the end.
     """
 
     repeat: int
@@ -38,10 +47,7 @@ class Fold:
     end: pd.Timestamp
     train: Ints
     test: Ints
-
-    @property
-    def name(self) -> str:
-        return f"repeat {self.repeat}, athletes {self.athlete_fold}, from {self.cut:%Y-%m-%d}"
+    learns_later: bool = False
 
 
 @dataclass(frozen=True)
@@ -59,8 +65,8 @@ class _Rows:
     athlete: Ints
     day: Ints
     is_event: NDArray[np.bool_]
-    is_none: NDArray[np.bool_]
     horizon_days: int
+    known: Known
 
     @property
     def event_athletes(self) -> Ints:
@@ -82,20 +88,17 @@ def folds(index: pd.DataFrame, label_horizon_days: int, settings: Settings, labe
     return list(plan(index, label_horizon_days, settings, label).folds)
 
 
-def plan(index: pd.DataFrame, label_horizon_days: int, settings: Settings, label: Floats) -> Plan:
+def plan(
+    index: pd.DataFrame, label_horizon_days: int, settings: Settings, label: Floats, known: Known | None = None
+) -> Plan:
     """Folds over `index` (athlete_id, date) for labels that look up to `label_horizon_days` days ahead.
 
     `label` (1, 0, NaN if censored) serves to spread the injured athletes over the folds and to leave out
     parts that nothing can be learnt from. Give the shortest horizon's, whose events every longer horizon
-    shares. Raises NotReady where the data cannot carry any such split.
+    shares. With `known`, a fold's training part counts as it was known on its cut. Raises NotReady where the
+    data cannot carry any such split.
     """
-    rows = _Rows(
-        pd.factorize(index["athlete_id"])[0].astype(np.int64),
-        _days(index["date"]),
-        label == 1,
-        label == 0,
-        label_horizon_days,
-    )
+    rows = _rows(index, label_horizon_days, label, known)
     _require_enough(rows, settings)
     athlete_folds = min(settings.athlete_folds, len(rows.event_athletes), len(np.unique(rows.athlete)) // 2)
     groups = [_athlete_folds(rows, athlete_folds, settings.seed + repeat) for repeat in range(settings.repeats)]
@@ -111,6 +114,11 @@ def plan(index: pd.DataFrame, label_horizon_days: int, settings: Settings, label
     if not best:
         raise NotReady(_no_split(rows))
     return Plan(tuple(best), tuple(_notes(rows, settings, athlete_folds, best, left_out)))
+
+
+def _rows(index: pd.DataFrame, horizon_days: int, label: Floats, known: Known | None) -> _Rows:
+    athlete = pd.factorize(index["athlete_id"])[0].astype(np.int64)
+    return _Rows(athlete, _days(index["date"]), label == 1, horizon_days, known or (lambda cut: label[:, None]))
 
 
 def _days(date: pd.Series) -> Ints:
@@ -173,7 +181,9 @@ def _timestamp(day: int) -> pd.Timestamp:
 
 
 def _can_teach(rows: _Rows, fold: Fold) -> bool:
-    return bool(rows.is_event[fold.train].any() and rows.is_none[fold.train].any())
+    """True if the training part holds events and non-events of every horizon, as known on the cut."""
+    labels = rows.known(fold.cut)[fold.train]
+    return bool((labels == 1).any(axis=0).all() and (labels == 0).any(axis=0).all())
 
 
 def _tested_events(rows: _Rows, chosen: list[Fold]) -> int:
@@ -200,5 +210,91 @@ def _notes(rows: _Rows, settings: Settings, athlete_folds: int, chosen: list[Fol
         yield f"Only {periods} test period instead of {settings.time_blocks}: too few earlier injuries."
     if left_out:
         yield f"{left_out} folds left out: no injury in their training part, so they test nobody."
-    if min(len(np.unique(rows.athlete[fold.train[rows.is_event[fold.train]]])) for fold in chosen) < 2:
+    if min(_teaching_athletes(rows, fold) for fold in chosen) < 2:
         yield "At least one fold learns from a single injured athlete: all its scores are the base rate."
+
+
+def _teaching_athletes(rows: _Rows, fold: Fold) -> int:
+    """How many athletes have an event in the training part, as known on the cut."""
+    is_event = rows.known(fold.cut)[fold.train, 0] == 1
+    return len(np.unique(rows.athlete[fold.train[is_event]]))
+
+
+@dataclass(frozen=True)
+class Design:
+    """A way to split, for comparison: its folds, or in `reason` why the data cannot carry it."""
+
+    name: str
+    flatters: str
+    folds: tuple[Fold, ...]
+    reason: str | None = None
+
+
+UNSEEN_AND_LATER = "unseen athletes, later time"
+FLATTERS = {
+    UNSEEN_AND_LATER: "nothing: what a new athlete would get",
+    "unseen athletes, any time": "what is common to a season (calendar, staff, weather) was seen in training",
+    "later time, athletes seen": "fixed traits and habits of the tested athletes were seen in training",
+    "unseen squad, later time": "nothing: what a new squad would get",
+}
+"""What each design knows that a real prediction would not."""
+
+
+def other_designs(
+    index: pd.DataFrame,
+    squads: NDArray[Any],
+    label_horizon_days: int,
+    chosen: Plan,
+    label: Floats,
+    known: Known | None = None,
+) -> tuple[Design, ...]:
+    """The designs beside the plan's own; each tests rows that the plan tests, as far as it can learn for them.
+
+    Wherever time is split the embargo is the plan's. Squads are held out at a later time, too.
+    """
+    rows = _rows(index, label_horizon_days, label, known)
+    final = replace(rows, known=lambda cut: label[:, None])
+    _, any_time, seen, unseen_squad = FLATTERS
+    codes, names = pd.factorize(squads)
+    if len(names) < 2:
+        squad = Design(unseen_squad, FLATTERS[unseen_squad], (), f"needs two squads or more: found {len(names)}")
+    else:
+        squad = _design(unseen_squad, rows, list(_by_period(rows, chosen, codes)))
+    return (
+        _design(any_time, final, list(_any_time(rows, chosen))),
+        _design(seen, rows, list(_by_period(rows, chosen, None))),
+        squad,
+    )
+
+
+def _design(name: str, rows: _Rows, every: list[Fold]) -> Design:
+    usable = tuple(fold for fold in every if _can_teach(rows, fold))
+    if not _tested_events(rows, list(usable)):
+        return Design(name, FLATTERS[name], (), "no fold has an injury both in its training and in its test part")
+    return Design(name, FLATTERS[name], usable)
+
+
+def _any_time(rows: _Rows, chosen: Plan) -> Iterator[Fold]:
+    """The plan's athlete folds, learning from all days of the others, those under test and later ones included."""
+    groups: dict[tuple[int, int], list[Fold]] = {}
+    for fold in chosen.folds:
+        groups.setdefault((fold.repeat, fold.athlete_fold), []).append(fold)
+    for same in groups.values():
+        test = np.sort(np.concatenate([fold.test for fold in same]))
+        train = np.flatnonzero(~np.isin(rows.athlete, rows.athlete[test]))
+        first = min(same, key=lambda fold: fold.cut)
+        yield replace(first, end=max(fold.end for fold in same), train=train, test=test, learns_later=True)
+
+
+def _by_period(rows: _Rows, chosen: Plan, squads: Ints | None) -> Iterator[Fold]:
+    """The plan's periods: everybody learns and is tested, or with `squads` each squad is tested on the others."""
+    tested = np.unique(np.concatenate([fold.test for fold in chosen.folds]))
+    for cut, end in sorted({(fold.cut, fold.end) for fold in chosen.folds}):
+        first, last = (np.datetime64(day, "D").astype(np.int64) for day in (cut, end))
+        past = np.flatnonzero(rows.day <= first - rows.horizon_days)
+        later = tested[(rows.day[tested] >= first) & (rows.day[tested] < last)]
+        for number in (0,) if squads is None else range(int(squads.max()) + 1):
+            train = past if squads is None else past[squads[past] != number]
+            test = later if squads is None else later[squads[later] == number]
+            if len(test):
+                yield Fold(0, number, cut, end, train, test)

@@ -11,8 +11,10 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from models.bundle import Bundle
-from models.evaluation import MODEL, Evaluation
+from models.evaluation import Evaluation
+from models.fallback import SCORED_BY as AGE_AND_HISTORY
 from models.metrics import Metric
+from models.tested import MODEL
 from pipelines.console import out, right
 from serving.report.facts import model_label
 from serving.report.reasons import Explainer, FactorShare
@@ -109,6 +111,8 @@ def show_explanation(predictions: pd.DataFrame, rows: pd.DataFrame, bundle: Bund
         interval = f"{row['lower']:.2%} to {row['upper']:.2%}"
         console.print(f"{row['horizon_days']} days: {row['probability']:.2%} ({interval}), band {row['band']}")
     first = predictions.iloc[0]
+    if first["scored_by"] == AGE_AND_HISTORY:
+        console.print(escape(f"Scored by {AGE_AND_HISTORY} alone: {first['reason']}."), soft_wrap=True)
     shares = explained(rows[rows["horizon_days"] == first["horizon_days"]], bundle, date)
     table = Table("factor", right("times the odds"), "measurement that weighs most", "evidence", "can change")
     for share in shares:
@@ -117,8 +121,9 @@ def show_explanation(predictions: pd.DataFrame, rows: pd.DataFrame, bundle: Bund
         table.add_row(share.factor.label, odds, escape(share.leading.text), share.leading.evidence, changeable)
     console.print(table)
     total = first["base_log_odds"] + sum(share.contribution for share in shares)
+    own_rate = f" (of it {first['squad_log_odds']:+.4f} the squad's own rate)" if first["squad_log_odds"] else ""
     console.print(
-        f"Base {first['base_log_odds']:+.4f} and contributions add up to {total:+.4f}; "
+        f"Base {first['base_log_odds']:+.4f}{own_rate} and contributions add up to {total:+.4f}; "
         f"the score is {first['log_odds']:+.4f} (log-odds, {first['horizon_days']} days)."
     )
     console.print("Contributions describe the score, not the tissue: decision support, not diagnosis.")

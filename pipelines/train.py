@@ -7,7 +7,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from features.specs import fingerprint as specs_fingerprint
 from features.target import Target, load_target
 from features.windows import known_by
 from models import splits
+from models.alerts import AlertPolicy, load_alert_policy
 from models.baselines import BaselineFeatures
 from models.bundle import Bundle, summarise
 from models.estimator import HorizonModel, Settings, fit_horizons, load_settings
@@ -35,12 +36,16 @@ from models.registry import Alias, RegisteredModel, log_training, set_alias
 from models.replay import Replay, make_replay
 from pipelines.console import Report
 from pipelines.data import Store, data_cut, fingerprint, read_tables
+from pipelines.judging import labels_as_known, subgroups, with_weekly
 from pipelines.training_record import code_version, figures_of, named_metrics, parameters_of, tables_of, weights_of
 
 log = logging.getLogger(__name__)
 
 BASELINE_FEATURES = BaselineFeatures(
-    age="age", history=("hamstring_injuries", "muscle_injuries"), acwr="acwr_uncoupled"
+    age="age",
+    history=("hamstring_injuries", "muscle_injuries"),
+    acwr="acwr_uncoupled",
+    muscle_history="muscle_injuries",
 )
 
 Build = Callable[[pd.DataFrame, Mapping[str, pd.DataFrame], Sequence[FeatureSpec]], pd.DataFrame]
@@ -55,6 +60,7 @@ class Recipe:
     factors: Mapping[str, Factor]
     target: Target
     settings: Settings
+    alerts: AlertPolicy = field(default_factory=load_alert_policy)
 
 
 @dataclass(frozen=True)
@@ -89,7 +95,8 @@ class Trained:
 
 def load_recipe(folder: Path | None = None) -> Recipe:
     """The recipe of configs/, or of a user's folder. Raises ConfigError for anything that is wrong in it."""
-    return Recipe(load_specs(folder), load_factors(folder), load_target(folder), load_settings(folder))
+    alerts = load_alert_policy(folder)
+    return Recipe(load_specs(folder), load_factors(folder), load_target(folder), load_settings(folder), alerts)
 
 
 def train(
@@ -167,9 +174,12 @@ def assemble(
 
 
 def try_evaluation(
-    training: TrainingSet, recipe: Recipe, progress: Report
+    training: TrainingSet, recipe: Recipe, progress: Report, designs: bool = False
 ) -> tuple[Evaluation | None, tuple[str, ...]]:
-    """The evaluation, or None and the reason in words where the data cannot carry one."""
+    """The evaluation, or None and the reason in words where the data cannot carry one.
+
+    With `designs` the model is also judged under easier splits, which takes as long again.
+    """
     monotone = _monotone(training)
     try:
         found = evaluate(
@@ -179,9 +189,13 @@ def try_evaluation(
             training.onsets,
             recipe.settings,
             monotone,
-            BASELINE_FEATURES,
+            with_weekly(BASELINE_FEATURES, training),
             model_features=training.model_features,
             squads=training.squads,
+            labels_as_known=labels_as_known(training, recipe),
+            alerts=recipe.alerts,
+            subgroups=subgroups(training, BASELINE_FEATURES),
+            designs=designs,
             progress=lambda done, total: progress("evaluating on unseen athletes at later times", done, total),
         )
     except NotReady as error:

@@ -12,9 +12,10 @@ import pandas as pd
 
 from models import splits
 from models.estimator import HorizonModel
-from models.evaluation import MODEL, Evaluation
+from models.evaluation import Evaluation
 from models.explain import by_factor, contributions
 from models.figures import evaluation_figures, importance
+from models.tested import MODEL
 
 if TYPE_CHECKING:
     from pipelines.train import Recipe, TrainingSet

@@ -134,7 +134,7 @@ def _one_seed(plan: Plan, recipe: Recipe, seed: int) -> Iterator[Number]:
     main = predicted.probability[predicted.horizons_days.index(checks.MAIN_DAYS)]
     yield Number(
         "alerts", "strains on flagged days / on all days", "model", checks.MAIN_DAYS,
-        checks.alerts(tested, main, recipe.settings.alert_budget),
+        checks.alerts(tested, main, recipe.alerts),
     )  # fmt: skip
     taught = checks.taught(recipe, trained, TAUGHT_MEMBERS)
     yield checks.ceiling(tested, taught[checks.NOISE_FREE])

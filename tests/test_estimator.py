@@ -47,7 +47,7 @@ def test_settings_come_back_from_json_unchanged() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("member = 3", "unknown member. Known: acceptable_false_alerts, alert_budget"),
+        ("member = 3", "unknown member. Known: acceptable_false_alerts, athlete_folds"),
         ("members = 0", "members = 0. Give a value from 1 to 1000."),
         ("members = 2.5", "members = 2.5. Give a whole number."),
         ("l2 = 'much'", "l2 = 'much'. Give a number."),

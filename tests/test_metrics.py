@@ -151,7 +151,9 @@ def test_no_events_at_all_leave_nothing_but_the_reason() -> None:
         found = metrics.summarise(name, draws, rows)
         if name in (
             "auroc",
+            "auroc_pooled",
             "average_precision",
+            "prevalence_line",
             "calibration_slope",
             "calibration_intercept",
             "scaled_brier",
@@ -184,66 +186,6 @@ def test_an_onset_is_covered_from_its_own_day_back_to_the_length_of_the_horizon(
     covered = metrics.covered_injuries(rows, onsets, horizon_days=3)
     assert list(covered["row"]) == [1, 2, 3]
     assert set(covered["athlete_id"]) == {"A"}
-
-
-def week(probabilities: dict[str, list[float]], squad: str = "first") -> pd.DataFrame:
-    """One row per athlete and Monday."""
-    mondays = pd.date_range("2021-01-04", periods=len(next(iter(probabilities.values()))), freq="7D")
-    parts = [
-        pd.DataFrame({"athlete_id": who, "date": mondays, "probability": values, "squad": squad, "repeat": 0})
-        for who, values in probabilities.items()
-    ]
-    return pd.concat(parts, ignore_index=True)
-
-
-def test_the_highest_of_each_squad_and_week_are_flagged_on_its_first_day_only() -> None:
-    first = week({"A": [0.3, 0.1], "B": [0.2, 0.2], "C": [0.1, 0.3]})
-    other = week({"D": [0.01, 0.01], "E": [0.02, 0.0]}, squad="second")
-    tuesday = week({"A": [0.9, 0.9]}).assign(date=lambda rows: rows["date"] + pd.Timedelta(days=1))
-    share = metrics.flags(pd.concat([first, other, tuesday], ignore_index=True), budget=1)
-    assert list(share[:6]) == [1, 0, 0, 0, 0, 1]
-    assert list(share[6:10]) == [0, 1, 1, 0]
-    assert np.isnan(share[10:]).all()
-
-
-def test_equal_scores_share_the_last_places() -> None:
-    share = metrics.flags(week({"A": [0.5], "B": [0.2], "C": [0.2], "D": [0.2], "E": [0.1]}), budget=2)
-    assert share == pytest.approx([1, 1 / 3, 1 / 3, 1 / 3, 0])
-
-
-def test_the_alert_budget_counts_an_injury_once_however_often_it_was_flagged() -> None:
-    rows = week({"A": [0.9, 0.9, 0.9], "B": [0.1, 0.1, 0.1], "C": [0.2, 0.2, 0.2]})
-    rows["label"] = [0.0, 1, 1, 0, 1, 1, 0, 0, 0]
-    onsets = pd.DataFrame({"athlete_id": ["A", "B"], "date": [pd.Timestamp("2021-01-20")] * 2})
-    clustered = metrics.clusters(rows["label"].to_numpy(), rows["athlete_id"], 100, seed=1)
-    covered = metrics.covered_injuries(rows, onsets, horizon_days=14)
-    draws = metrics.alert_budget(clustered, rows, covered, budget=1)
-    # A is flagged three times, twice before the one injury found; B's injury is missed.
-    assert draws["alert_precision"][0] == pytest.approx(2 / 3)
-    assert draws["alert_recall"][0] == pytest.approx(1 / 2)
-    assert draws["false_alerts_per_injury"][0] == pytest.approx(1)
-
-
-def test_with_equal_scores_the_recall_is_that_of_drawing_lots_each_week() -> None:
-    rows = week({"A": [0.5, 0.5], "B": [0.5, 0.5]})
-    rows["label"] = [1.0, 1, 0, 0]
-    onsets = pd.DataFrame({"athlete_id": ["A"], "date": [pd.Timestamp("2021-01-12")]})
-    clustered = metrics.clusters(rows["label"].to_numpy(), rows["athlete_id"], 100, seed=1)
-    covered = metrics.covered_injuries(rows, onsets, horizon_days=14)
-    draws = metrics.alert_budget(clustered, rows, covered, budget=1)
-    assert draws["alert_recall"][0] == pytest.approx(1 - 0.5 * 0.5)
-    assert draws["alert_precision"][0] == pytest.approx(0.5)
-
-
-def test_an_injury_that_no_report_could_have_caught_does_not_count_as_missed() -> None:
-    rows = week({"A": [0.9], "B": [0.1]})
-    rows["label"] = [1.0, 0]
-    rows = pd.concat([rows, rows.assign(date=rows["date"] + pd.Timedelta(days=2))[1:].assign(label=1.0)])
-    rows = rows.reset_index(drop=True)
-    onsets = pd.DataFrame({"athlete_id": ["A", "B"], "date": pd.to_datetime(["2021-01-05", "2021-01-12"])})
-    clustered = metrics.clusters(rows["label"].to_numpy(), rows["athlete_id"], 100, seed=1)
-    draws = metrics.alert_budget(clustered, rows, metrics.covered_injuries(rows, onsets, 7), budget=1)
-    assert draws["alert_recall"][0] == 1.0
 
 
 @pytest.mark.slow

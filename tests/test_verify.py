@@ -13,10 +13,12 @@ import pytest
 
 from features.build import build_values
 from features.tables import empty_tables
-from models.evaluation import MODEL, Evaluation, Score
+from models.alerts import AlertPolicy
+from models.evaluation import Evaluation, Score
 from models.gate import refusals
 from models.leaks import too_good
 from models.metrics import Metric
+from models.tested import MODEL
 from pipelines import verify as verification
 from pipelines.train import Recipe, load_recipe
 from pipelines.verification import checks
@@ -228,7 +230,7 @@ def evaluation(auroc: float, benefit: float, slope: tuple[float, float], ratio: 
         score("calibration_slope", 1.0, *slope),
         score("observed_expected", ratio, 0.5, 1.5),
     )
-    return Evaluation(rows, scores, (), (14,), 0.03, 3)
+    return Evaluation(rows, scores, (), (14,), 0.03, AlertPolicy(3, 25))
 
 
 def test_a_model_that_gains_and_is_calibrated_may_be_promoted() -> None:

@@ -10,6 +10,7 @@ from scipy.stats import spearmanr
 
 from features.specs import DerivedSpec, FeatureSpec, WindowSpec
 from models import metrics
+from models.alerts import Budget
 from models.estimator import Predicted
 from pipelines.simulation.hazard import FACTOR_TERMS
 from pipelines.train import Recipe
@@ -100,7 +101,7 @@ def calibration(squad: Squad, predicted: Predicted) -> Iterator[Number]:
                 yield Number("calibration", measure + ending, "model", days, float(draws[0]))
 
 
-def alerts(squad: Squad, chance: Floats, budget: int, days: int = MAIN_DAYS) -> float:
+def alerts(squad: Squad, chance: Floats, budget: Budget, days: int = MAIN_DAYS) -> float:
     """How much likelier a strain is on flagged athlete-days than on all of the same reports."""
     label = squad.labels[str(days)].to_numpy()
     share = np.nan_to_num(flag_shares(squad, chance, budget))
@@ -111,7 +112,7 @@ def explanation(recipe: Recipe, squad: Squad, fitted: Fitted, others: Mapping[st
     """The model's contributions by factor beside the true shares; `others` are held against the same rows."""
     predicted = fitted.predict(squad)
     chance = predicted.probability[predicted.horizons_days.index(MAIN_DAYS)]
-    chosen = flagged(squad, chance, recipe.settings.alert_budget)
+    chosen = flagged(squad, chance, recipe.alerts)
     every = reported(squad)
     weekly, is_flagged = squad.rows(np.flatnonzero(every)), chosen[every]
     yield from _usual_order(true_shares(weekly, MAIN_DAYS, FACTORS), is_flagged)
@@ -162,7 +163,7 @@ def stability(recipe: Recipe, trained: Squad, squad: Squad, chance: Floats, refi
 
     The bag's own members would not do: what is shown is their mean, and that of other draws from the same athletes.
     """
-    rows = squad.rows(np.flatnonzero(flagged(squad, chance, recipe.settings.alert_budget)))
+    rows = squad.rows(np.flatnonzero(flagged(squad, chance, recipe.alerts)))
     said = [
         explained(recipe, fit(recipe, bootstrapped(trained, number), (MAIN_DAYS,), members), rows, MAIN_DAYS)
         for number in range(refits)

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from models.alerts import Budget, flags
 from models.estimator import Calibration, HorizonModel, Predicted, fit_bag, fit_horizons, predict, probability
 from models.explain import by_factor, contributions, contributions_of_prediction
-from models.metrics import flags
 from pipelines.train import Recipe
 from pipelines.verification.measures import Bools, Floats
 from pipelines.verification.squads import Squad, needed_specs
@@ -83,14 +83,14 @@ def reported(squad: Squad) -> Bools:
     return ~np.isnan(flag_shares(squad, np.zeros(len(squad.index)), 1))
 
 
-def flagged(squad: Squad, chance: Floats, budget: int) -> Bools:
+def flagged(squad: Squad, chance: Floats, budget: Budget) -> Bools:
     """Rows among the `budget` highest of their team's weekly report."""
     return np.nan_to_num(flag_shares(squad, chance, budget)) > 0.5
 
 
-def flag_shares(squad: Squad, chance: Floats, budget: int) -> Floats:
+def flag_shares(squad: Squad, chance: Floats, budget: Budget) -> Floats:
     """How surely each row is flagged, equal scores sharing the last places; NaN where no report is written."""
-    return flags(squad.index.assign(squad=squad.teams, repeat=0, probability=chance), budget)
+    return flags(squad.index.assign(squad=squad.teams, repeat=0, fold=0, probability=chance), budget)
 
 
 def explained(recipe: Recipe, fitted: Fitted, squad: Squad, days: int) -> pd.DataFrame:

@@ -9,6 +9,7 @@ from typing import Any
 
 from configs import load, reject_unknown
 from configs.errors import ConfigError
+from models.alerts import AlertPolicy, alert_policy
 
 
 @dataclass(frozen=True)
@@ -27,8 +28,7 @@ class ReportSettings:
 
     title: str
     horizon_days: int
-    alerts_most: int
-    alerts_per_athletes: int
+    alerts: AlertPolicy
     bands: tuple[Band, ...]
     timeline_weeks: int
     track_record_weeks: int
@@ -43,7 +43,7 @@ class ReportSettings:
 
     def budget(self, scored: int) -> int:
         """How many of `scored` athletes may be flagged."""
-        return min(scored, max(1, scored * self.alerts_most // self.alerts_per_athletes))
+        return self.alerts.budget(scored)
 
     def band_of(self, probability: float, base_rate: float) -> Band:
         """The highest band whose cut-off `probability` reaches."""
@@ -76,13 +76,11 @@ def load_report_settings(folder: Path | None = None) -> ReportSettings:
     """configs/report.toml, or the copy in `folder`; raises ConfigError with the entry that is wrong."""
     content = load("report.toml", folder)
     reject_unknown(content, {"title", "horizon_days", "alerts", "bands", "squads", *_SECTIONS}, "report.toml")
-    alerts = _section(content, "alerts", ("most", "per_athletes"))
     plain = {key: value for name, keys in _SECTIONS.items() for key, value in _section(content, name, keys).items()}
     return ReportSettings(
         title=str(_entry(content, "title", "report.toml")),
         horizon_days=int(_positive(content, "horizon_days", "report.toml")),
-        alerts_most=int(_positive(alerts, "most", "report.toml, [alerts]")),
-        alerts_per_athletes=int(_positive(alerts, "per_athletes", "report.toml, [alerts]")),
+        alerts=alert_policy(content),
         bands=_bands(content.get("bands", [])),
         squads={str(key): str(name) for key, name in content.get("squads", {}).items()},
         **plain,

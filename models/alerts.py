@@ -1,0 +1,187 @@
+"""The alert policy, whom it flags in a squad's weekly report, and what those flags foresaw.
+
+In an evaluation a squad's athletes are scored by the models of several folds, whose levels need not agree. So places
+are handed to folds in proportion to their athletes, and an athlete competes only with those of the own fold. The list
+is then a little less choosy than one model's over the whole squad: precision and recall lie low rather than high.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+import configs
+from configs.errors import ConfigError
+from models.estimator import Floats, Ints
+from models.metrics import Clusters, ratio
+
+BUDGETS = (1, 2, 3, 5, 8)
+"""Flags per squad and week of the alert table, beside the policy in use."""
+
+_WHERE = "report.toml, [alerts]"
+
+
+@dataclass(frozen=True)
+class AlertPolicy:
+    """At most `most` flags per `per_athletes` scored athletes, rounded down, never below one."""
+
+    most: int
+    per_athletes: int
+
+    def budget(self, scored: int) -> int:
+        """How many of `scored` athletes may be flagged."""
+        return min(scored, max(1, scored * self.most // self.per_athletes))
+
+    def __str__(self) -> str:
+        return f"{self.most} per {self.per_athletes} scored athletes"
+
+
+Budget = AlertPolicy | int
+"""The policy, or so many flags whatever the size of the squad."""
+
+
+def load_alert_policy(folder: Path | None = None) -> AlertPolicy:
+    """[alerts] of configs/report.toml, or of the copy in `folder`."""
+    return alert_policy(configs.load("report.toml", folder))
+
+
+def alert_policy(content: Mapping[str, Any]) -> AlertPolicy:
+    """The policy of a report.toml's content. ConfigError for an entry that is unknown, missing or no whole number."""
+    if "alerts" not in content:
+        raise ConfigError("report.toml: missing alerts.")
+    entries = dict(content["alerts"])
+    known = ("most", "per_athletes")
+    configs.reject_unknown(entries, set(known), _WHERE)
+    return AlertPolicy(*(_at_least_one(entries, key) for key in known))
+
+
+def _at_least_one(entries: Mapping[str, Any], key: str) -> int:
+    if key not in entries:
+        raise ConfigError(f"{_WHERE}: missing {key}.")
+    value = entries[key]
+    if not isinstance(value, int) or isinstance(value, bool) or value <= 0:
+        raise ConfigError(f"{_WHERE}: {key} is {value!r}; give a whole number above 0.")
+    return value
+
+
+@dataclass(frozen=True)
+class Standings:
+    """Where each row of a weekly report stands among those of its fold; one entry per reported row.
+
+    `row` is its position among all rows, `above` how many score higher, `tied` how many score the same (itself
+    included), `in_fold` and `in_report` how many athletes the fold and the whole report hold.
+    """
+
+    row: Ints
+    above: Floats
+    tied: Floats
+    in_fold: Floats
+    in_report: Ints
+    rows: int
+
+    def shares(self, budget: Budget) -> Floats:
+        """How surely each row is flagged: 1 or 0, or between where scores are equal or a place is shared by folds.
+
+        Rows that no report covers are NaN.
+        """
+        sizes, position = np.unique(self.in_report, return_inverse=True)
+        places = np.array([_places(budget, int(size)) for size in sizes], dtype=np.float64)[position]
+        share = np.full(self.rows, np.nan)
+        share[self.row] = ((places * self.in_fold / self.in_report - self.above) / self.tied).clip(0, 1)
+        return share
+
+
+def _places(budget: Budget, scored: int) -> int:
+    return budget.budget(scored) if isinstance(budget, AlertPolicy) else min(budget, scored)
+
+
+def standings(rows: pd.DataFrame) -> Standings:
+    """Standings in each squad's weekly reports; `rows` has squad, repeat, fold, date and probability.
+
+    A report covers the first day of each week (from Monday) on which the squad has rows.
+    """
+    week = rows["date"] - pd.to_timedelta(rows["date"].dt.day_of_week, unit="D")
+    first = rows["date"].groupby([rows["squad"], rows["repeat"], week]).transform("min")
+    position = np.flatnonzero(rows["date"].to_numpy() == first.to_numpy())
+    shown = rows[["squad", "repeat", "fold", "probability"]].iloc[position].assign(week=week.iloc[position])
+    report, fold = ["squad", "repeat", "week"], ["squad", "repeat", "week", "fold"]
+    return Standings(
+        row=position,
+        above=shown.groupby(fold)["probability"].rank(method="min", ascending=False).to_numpy() - 1,
+        tied=shown.groupby([*fold, "probability"])["probability"].transform("size").to_numpy(dtype=np.float64),
+        in_fold=shown.groupby(fold)["probability"].transform("size").to_numpy(dtype=np.float64),
+        in_report=shown.groupby(report)["probability"].transform("size").to_numpy(dtype=np.int64),
+        rows=len(rows),
+    )
+
+
+def flags(rows: pd.DataFrame, budget: Budget) -> Floats:
+    """How surely each row is flagged in its squad's weekly report (see `Standings.shares`)."""
+    return standings(rows).shares(budget)
+
+
+def foreseen(
+    clustered: Clusters, covered: pd.DataFrame, share: Floats, repeat: Ints | None = None
+) -> dict[str, Floats]:
+    """Draws of what flags gave: precision, recall of injuries, false flags per injury found, days of warning.
+
+    `share` is `flags` of the clustered rows, `covered` is `covered_injuries` of them, `repeat` the repeat of each row
+    (all the same without). An injury is found if any report flagged its athlete with the onset in the horizon; one
+    that no report could have caught is left out. Warning is the median, over injuries found, of the days from the
+    first such flag to the onset. Who is flagged is settled on the squad as it was; resamples weigh the outcome.
+    """
+    flagged = np.nan_to_num(share)
+    hits = clustered.totals(flagged * clustered.label)
+    false = clustered.totals(flagged * (1 - clustered.label))
+    found, catchable, warning = _injuries(clustered, covered, share, repeat)
+    return {
+        "alert_rate": ratio(hits + false, clustered.totals(np.isfinite(share).astype(np.float64))),
+        "alert_precision": ratio(hits, hits + false),
+        "alert_recall": ratio(found, catchable),
+        "false_alerts_per_injury": ratio(false, found),
+        "warning_days": warning,
+    }
+
+
+def _injuries(
+    clustered: Clusters, covered: pd.DataFrame, share: Floats, repeat: Ints | None
+) -> tuple[Floats, Floats, Floats]:
+    """Injuries found, injuries that a report could have caught, and median days of warning, in each resample."""
+    athletes = clustered.weights.shape[1]
+    firsts = _first_flags(clustered, covered, share, repeat)
+    injury = firsts.drop_duplicates(["repeat", "athlete", "onset"])
+    catchable = np.bincount(injury["athlete"], minlength=athletes).astype(np.float64)
+    found = np.bincount(firsts["athlete"], weights=firsts["first"], minlength=athletes)
+    days = int(firsts["lead_days"].max()) + 1 if len(firsts) else 1
+    cells = np.bincount(
+        firsts["athlete"].to_numpy() * days + firsts["lead_days"].to_numpy(),
+        weights=firsts["first"].to_numpy(), minlength=athletes * days,
+    )  # fmt: skip
+    warned = clustered.weights @ cells.reshape(athletes, days)
+    return clustered.weights @ found, clustered.weights @ catchable, _median_day(warned)
+
+
+def _first_flags(clustered: Clusters, covered: pd.DataFrame, share: Floats, repeat: Ints | None) -> pd.DataFrame:
+    """One line per report that could have caught an injury: `first` is the chance that it was the first to do so."""
+    reported = covered[np.isfinite(share[covered["row"].to_numpy()])]
+    position = reported["row"].to_numpy()
+    lines = pd.DataFrame({
+        "repeat": 0 if repeat is None else repeat[position], "athlete": clustered.athlete[position],
+        "onset": reported["onset"].to_numpy(), "lead_days": reported["lead_days"].to_numpy(), "share": share[position],
+    }).sort_values(["repeat", "athlete", "onset", "lead_days"], ascending=[True, True, True, False])  # fmt: skip
+    injury = [lines["repeat"], lines["athlete"], lines["onset"]]
+    missed = (1 - lines["share"]).groupby(injury).cumprod()
+    missed_before = missed.groupby(injury).shift(fill_value=1.0)
+    return lines.assign(first=lines["share"] * missed_before)
+
+
+def _median_day(counts: Floats) -> Floats:
+    """The weighted median of 0, 1, 2 ... in each line of counts; NaN where all are 0."""
+    total = counts.sum(axis=1)
+    reached = np.cumsum(counts, axis=1) >= 0.5 * total[:, None] - 1e-9
+    return np.where(total > 1e-9, reached.argmax(axis=1), np.nan).astype(np.float64)
