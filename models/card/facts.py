@@ -26,7 +26,6 @@ RECORDED_AS: Mapping[str, str] = {
     "output": "bands and alerts",
     "evaluation": "the evaluation",
     "attrition": "who was left out",
-    "promotion": "the promotion gate",
 }
 """Entries of a bundle's metrics, in words for the reason why an item is not met."""
 

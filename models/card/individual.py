@@ -23,9 +23,9 @@ def individual_lines(facts: Facts) -> tuple[Line, ...]:
             "Change from last week",
             lambda found: _of(found, "with_week_before", "scored", "a score a week before"),
         ),
-        "I5": ("Population base rate", lambda found: _base_rate(facts)),
+        "I5": ("Base rate of population and squad", lambda found: _base_rate(facts, found)),
         "I6": ("Contributions that add up", _additive),
-        "I7": ("Measured values behind contributions", lambda found: _of(found, "with_value", "explained", "a value")),
+        "I7": ("Measured values behind contributions", _measured),
         "I8": ("Own usual value", lambda found: _of(found, "with_usual", "explained", "an own usual value")),
         "I9": ("Age of measurements", lambda found: _of(found, "with_date", "explained", "a date")),
         "I10": ("Missing inputs", _missing),
@@ -47,7 +47,7 @@ def _filled(facts: Facts, fill: Fill) -> Answer:
 def _identity(found: Mapping[str, Any]) -> Answer:
     return met(
         f"{found['rows']:,} rows of {many(found['moments'], 'moment')} from {found['first']} to {found['last']}, each "
-        f"under its instant and version {found['version']}.",
+        f"under its instant and version {found['version']}; scored by {listed(found['scored_by'])}.",
         source="predictions",
     )
 
@@ -68,12 +68,17 @@ def _intervals(found: Mapping[str, Any]) -> Answer:
     )
 
 
-def _base_rate(facts: Facts) -> Answer:
+def _base_rate(facts: Facts, found: Mapping[str, Any]) -> Answer:
     rates = facts.get("base_rates")
     if not rates:
         return not_met("No base rate was recorded.")
     told = ", ".join(f"{days} days {100 * rate:.2g} %" for days, rate in rates.items())
-    return met(f"Of everybody in training: {told}. None by squad.", source="metrics.base_rates")
+    own, scored = int(found["with_squad_rate"]), int(found["scored"])
+    return met(
+        f"Of everybody in training: {told}.",
+        f"The squad's own rate is part of {own:,} of {scored:,} scores.",
+        source="metrics.base_rates, predictions.squad_log_odds",
+    )
 
 
 def _additive(found: Mapping[str, Any]) -> Answer:
@@ -84,6 +89,12 @@ def _additive(found: Mapping[str, Any]) -> Answer:
         source="explanations.contribution, predictions.log_odds",
         gates=[gate(gap <= LARGEST_GAP, said)],
     )
+
+
+def _measured(found: Mapping[str, Any]) -> Answer:
+    answer = _of(found, "with_value", "explained", "a value")
+    act_on = f"{found['modifiable_with_value']:,} of them belong to factors that can be changed."
+    return met(*answer.sentences, act_on, source=answer.source) if answer.state == "met" else answer
 
 
 def _missing(found: Mapping[str, Any]) -> Answer:

@@ -99,9 +99,16 @@ def _comparison(facts: Facts) -> Answer:
 
 
 def _promotion(facts: Facts) -> Answer:
-    found = facts.get("promotion")
-    if found is None:
-        return not_met(facts.absent("promotion"))
-    refused = list(map(str, found.get("refusals", ())))
-    told = "The conditions of promotion are met." if not refused else f"Promotion refused: {'; '.join(refused)}."
-    return met(source="metrics.promotion", gates=[gate(not refused, told)])
+    own = next((each["version"] for each in facts.history if each["label"] == facts.bundle.version), None)
+    asked = [each for each in facts.promotions if own is not None and each["candidate"] == own]
+    if not asked:
+        return not_met("The promotion gate had not been asked about this model when this card was written.")
+    last = asked[-1]
+    refused = list(map(str, last["figures"].get("gate", ())))
+    told = f"Refused: {'; '.join(refused)}." if refused else "No condition of promotion failed."
+    forced = f", forced by {last['user']}" if last["forced"] else ""
+    return met(
+        f"{last['at'][:10]}, {last['action']}{forced}: {last['reason']}.",
+        source=f"promotion log, line {last['number']}",
+        gates=[gate(not refused, told)],
+    )
