@@ -9,13 +9,14 @@
     ├── IntegrityError  8  a self-check failed (replay, additivity): nothing was written
     └── SystemRefused   9  any other trouble with a file or folder (rights, a full disk)
 
-Exit code 4 (some rows quarantined, the rest came in) is an outcome and not an error; 1 is a defect of
-Strainwatch itself.
+Exit codes 4 (some rows quarantined, the rest came in) and 10 (the gate kept the champion) are outcomes and not
+errors; 1 is a defect of Strainwatch itself.
 """
 
 from __future__ import annotations
 
 ROWS_QUARANTINED = 4
+CHAMPION_KEPT = 10
 
 
 class StrainwatchError(Exception):

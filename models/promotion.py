@@ -47,7 +47,8 @@ class Decision:
 
 
 def log_path(store: Path) -> Path:
-    """Where the log is; another tracking server has one of its own."""
+    """Where the log is; another tracking server has one of its own. Not to be asked while connected: MLflow then names
+    the store's own record as if it were another."""
     return store / "mlflow" / f"promotions{registry.beside(store)}.jsonl"
 
 
@@ -62,13 +63,14 @@ def decide(store: Path, decision: Decision, user: str, now: datetime) -> Entry:
     Raises ChampionChanged if the champion is no longer `decision.before`, NotReady for a version that is not
     registered, StoreBusy and IntegrityError as `settle`. In each case nothing was changed.
     """
+    path = log_path(store)
     with registry.held(store) as held:
-        entries = _settled(held, store, user, now)
+        entries = _settled(held, path, user, now)
         if held.version_of("champion") != decision.before:
             raise ChampionChanged("another process changed the champion meanwhile. Run the command again.")
         if decision.candidate is not None and not held.is_registered(decision.candidate):
             raise NotReady(f"version {decision.candidate} is not registered.")
-        return _carried_out(held, store, _entry(entries, decision, user, now))
+        return _carried_out(held, path, _entry(entries, decision, user, now))
 
 
 def earlier_champion(store: Path, champion: int | None) -> int:
@@ -85,10 +87,11 @@ def settle(store: Path, user: str, now: datetime) -> tuple[str, ...]:
 
     Raises IntegrityError if the log was changed or cut, StoreBusy if another process holds the registry for long.
     """
+    path = log_path(store)
     try:
         with registry.held(store) as held:
-            before = len(read_log(store))
-            return tuple(entry.reason for entry in _settled(held, store, user, now)[before:])
+            before = len(promotion_log.read(path))
+            return tuple(entry.reason for entry in _settled(held, path, user, now)[before:])
     except NotReady:
         return ()  # no training yet
 
@@ -100,7 +103,7 @@ def disagreement(store: Path) -> str | None:
         return None
     with registry.aliases(store) as known:
         champion, seal = known.version_of("champion"), known.tag(SEAL)
-    _require_whole(store, entries, seal)
+    _require_whole(log_path(store), entries, seal)
     says = entries[-1].after
     if champion == says:
         return None
@@ -110,19 +113,19 @@ def disagreement(store: Path) -> str | None:
     )
 
 
-def _require_whole(store: Path, entries: Sequence[Entry], seal: str | None) -> None:
+def _require_whole(path: Path, entries: Sequence[Entry], seal: str | None) -> None:
     if entries and seal and seal not in {entry.sha256 for entry in entries}:
-        raise IntegrityError(f"{log_path(store)}: lines at its end are gone or were changed. {RESTORE}")
+        raise IntegrityError(f"{path}: lines at its end are gone or were changed. {RESTORE}")
 
 
-def _settled(held: Aliases, store: Path, user: str, now: datetime) -> tuple[Entry, ...]:
+def _settled(held: Aliases, path: Path, user: str, now: datetime) -> tuple[Entry, ...]:
     """The log after mending, with the hash of its last line as the seal."""
-    entries, seal, champion = read_log(store), held.tag(SEAL), held.version_of("champion")
-    _require_whole(store, entries, seal)
+    entries, seal, champion = promotion_log.read(path), held.tag(SEAL), held.version_of("champion")
+    _require_whole(path, entries, seal)
     last = entries[-1] if entries else None
     found = _to_mend(last, seal, champion)
     if found is not None:
-        return (*entries, _carried_out(held, store, _entry(entries, found, user, now)))
+        return (*entries, _carried_out(held, path, _entry(entries, found, user, now)))
     if last is not None and seal != last.sha256:
         _seal(held, last)
     return entries
@@ -153,8 +156,8 @@ def _entry(entries: tuple[Entry, ...], decision: Decision, user: str, now: datet
     )
 
 
-def _carried_out(held: Aliases, store: Path, entry: Entry) -> Entry:
-    promotion_log.append(log_path(store), entry)
+def _carried_out(held: Aliases, path: Path, entry: Entry) -> Entry:
+    promotion_log.append(path, entry)
     if entry.action not in ("found", "void") and entry.moves and entry.after is not None:
         held.point("champion", entry.after)
     _seal(held, entry)

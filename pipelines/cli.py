@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from configs.errors import NotReady, StrainwatchError, SystemRefused, WrongArgument
+from configs.errors import CHAMPION_KEPT, NotReady, StrainwatchError, SystemRefused, WrongArgument
 from pipelines.formats import Format
 
 if TYPE_CHECKING:
-    from models.registry import Alias
     from pipelines.data import Store
 
 EXIT_CODES = """Exit codes: 0 done; 1 a defect of Strainwatch; 2 wrong command line;
@@ -25,7 +24,8 @@ EXIT_CODES = """Exit codes: 0 done; 1 a defect of Strainwatch; 2 wrong command l
 5 the store lacks what the command needs, or nobody could be scored;
 6 another process holds the store; 7 a config file is wrong;
 8 a self-check failed, nothing was written;
-9 the system refused a file or folder; 130 interrupted."""
+9 the system refused a file or folder;
+10 the gate kept the champion; 130 interrupted."""
 
 app = typer.Typer(
     name="strainwatch",
@@ -43,8 +43,16 @@ features_app = typer.Typer(
     no_args_is_help=True,
 )
 app.add_typer(features_app, name="features")
+models_app = typer.Typer(
+    help="The registered models: which there are, and who became champion when, by whom and why.",
+    epilog=EXIT_CODES,
+    no_args_is_help=True,
+)
+app.add_typer(models_app, name="models")
+runs_app = typer.Typer(help="Recorded trainings, side by side.", epilog=EXIT_CODES, no_args_is_help=True)
+app.add_typer(runs_app, name="runs")
 
-READ_ONLY = ("evaluate", "explain", "features show")
+READ_ONLY = ("evaluate", "explain", "features show", "models list", "models log", "runs compare")
 """Commands that write nothing but their line in the run log: they work on a store that cannot be written to."""
 
 StoreOption = Annotated[
@@ -80,6 +88,9 @@ OptionalStoreOption = Annotated[
     ),
 ]
 FormatOption = Annotated[Format, typer.Option("--format", help="text for people, csv or json for programs.")]
+ReasonOption = Annotated[
+    str | None, typer.Option("--reason", help="Why, in your own words, for the promotion log.", show_default=False)
+]
 WaitOption = Annotated[float, typer.Option("--wait", help="Seconds to wait while another process holds the store.")]
 
 
@@ -239,34 +250,40 @@ def train(
         ),
     ] = None,
     challenger: Annotated[
-        bool, typer.Option("--challenger", help="Register as challenger: the champion goes on scoring.")
+        bool, typer.Option("--challenger", help="Only register, as challenger: the gate is not asked.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Train on everything in the store, evaluate honestly, and register the model in MLflow as champion."""
-    import pandas as pd
+    """Train on everything in the store, evaluate honestly, register in MLflow, and let the gate choose the champion.
 
+    The first model of a store becomes champion. A later one replaces it only if it passes the gate (see promote).
+    """
+    from models.gate import load_limits
     from pipelines.clock import utc_now
-    from pipelines.console import out, print_json, progress
+    from pipelines.console import print_json, progress
+    from pipelines.promote import train_and_ask
     from pipelines.show import show_evaluation
     from pipelines.train import load_recipe
     from pipelines.train import train as run
 
     last = None if until is None else _day(until)
+    limits = load_limits(configs)
     with _run(store, "train") as (opened, facts), progress() as report:
-        alias: Alias = "challenger" if challenger else "champion"
-        trained = run(opened, load_recipe(configs), last, utc_now(), report, alias)
+        recipe, now, outcome = load_recipe(configs), utc_now(), None
+        if challenger:
+            trained = run(opened, recipe, last, now, report)
+        else:
+            trained, outcome = train_and_ask(opened, recipe, last, now, report, limits)
         facts |= {"model_version": trained.bundle.version, "athlete_days": len(trained.training.index)}
-    bundle = trained.bundle
+        facts |= outcome.facts() if outcome else {}
     if as_json:
-        print_json({"model_version": bundle.version, "run_id": trained.registered.run_id, **bundle.metrics})
+        promotion = outcome.as_json() if outcome else None
+        print_json({**trained.facts(), **trained.bundle.metrics, "promotion": promotion})
         return
     show_evaluation(trained.evaluation, trained.verdict)
-    cut = pd.Timestamp(bundle.data_cut)
-    out().print(
-        f"{alias.capitalize()}: version {trained.registered.version} ({bundle.version}), "
-        f"{len(trained.training.model_features)} features, data up to {cut:%Y-%m-%d}."
-    )
+    _say(trained.in_words())
+    if outcome:
+        outcome.show()
 
 
 @app.command(epilog=EXIT_CODES)
@@ -426,6 +443,141 @@ def verify(
         print_json(found.as_json())
         return
     show(as_sections(found))
+    if page is not None:
+        _say(f"Report: {page}")
+
+
+@app.command(epilog=EXIT_CODES)
+def promote(
+    store: StoreOption,
+    version: Annotated[
+        int | None,
+        typer.Option("--version", min=1, help="A registered version. Default: the challenger.", show_default=False),
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Promote whatever the gate says; needs --reason, and is logged as forced.")
+    ] = False,
+    reason: ReasonOption = None,
+    configs: ConfigsOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Compare a challenger with the champion on the same later data; it becomes champion only if the gate lets it.
+
+    Either way the promotion log gets a line. Ends with 10 if the champion stays.
+    """
+    from models.gate import load_limits
+    from pipelines.clock import utc_now
+    from pipelines.console import print_json, progress
+    from pipelines.promote import promote as run
+
+    if force != bool((reason or "").strip()):
+        raise WrongArgument("--force and --reason go together: who overrules the gate says why.")
+    limits = load_limits(configs)
+    with _run(store, "promote") as (opened, facts), progress() as report:
+        outcome = run(opened, version, utc_now(), report, limits, reason)
+        facts |= outcome.facts()
+        code = facts["exit_code"] = 0 if outcome.is_champion else CHAMPION_KEPT
+    if as_json:
+        print_json(outcome.as_json())
+    else:
+        outcome.show()
+    raise typer.Exit(code)
+
+
+@app.command(epilog=EXIT_CODES)
+def rollback(store: StoreOption, reason: ReasonOption = None, as_json: JsonOption = False) -> None:
+    """Make the previous champion champion again. Repeated, it goes further back in the promotion log."""
+    from pipelines.clock import utc_now
+    from pipelines.console import print_json, working
+    from pipelines.promote import roll_back
+
+    with _run(store, "rollback") as (opened, facts), working("checking the earlier champion"):
+        outcome = roll_back(opened, reason, utc_now())
+        facts |= outcome.facts()
+    if as_json:
+        print_json(outcome.as_json())
+    else:
+        outcome.show()
+
+
+@app.command(epilog=EXIT_CODES)
+def card(
+    store: StoreOption,
+    version: Annotated[
+        str, typer.Option("--version", help="Whose card: champion, challenger or the number of a registered version.")
+    ] = "champion",
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="Folder for both files. Default: cards/ in the store.", file_okay=False),
+    ] = None,
+    configs: ConfigsOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a model's card as HTML and Markdown: each item of the standards with its source, or NOT MET and why.
+
+    With --configs, the words of that folder's card.toml are printed in place of those kept at training.
+    """
+    from pipelines.card import card_of, write_card
+    from pipelines.console import print_json, working
+
+    with _run(store, "card") as (opened, facts), working("writing the card"):
+        found = card_of(opened, version, configs)
+        written = write_card(found, out or opened.path / "cards")
+        facts |= {"model_version": found.version, "not_met": found.count("not met")}
+    if as_json:
+        print_json({"html": str(written.html), "markdown": str(written.markdown), **found.as_json()})
+        return
+    for line in written.in_words():
+        _say(line)
+
+
+@models_app.command("list", epilog=EXIT_CODES)
+def models_list(store: StoreOption, form: FormatOption = Format.text) -> None:
+    """Every registered version, newest first: its label, its run in MLflow, and who is champion and challenger."""
+    from pipelines.console import working
+    from pipelines.models_command import listed, show_list
+
+    with _run(store, "models list") as (opened, _), working("looking"):
+        found = listed(opened)
+    show_list(found, form)
+
+
+@models_app.command("log", epilog=EXIT_CODES)
+def models_log(store: StoreOption, form: FormatOption = Format.text) -> None:
+    """The promotion log: who became champion or did not, when, on whose word, why, and by which figures.
+
+    Says so if a line was changed (exit code 8), or if the champion is not the one that the log names.
+    """
+    from pipelines.console import working
+    from pipelines.models_command import logged, show_log
+
+    with _run(store, "models log") as (opened, _), working("looking"):
+        found = logged(opened)
+    show_log(found, form)
+
+
+@runs_app.command("compare", epilog=EXIT_CODES)
+def runs_compare(
+    first: Annotated[str, typer.Argument(help="champion, challenger, a version's number or label, or an MLflow run.")],
+    second: Annotated[str, typer.Argument(help="What to compare it with.")],
+    store: StoreOption,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="Folder for an HTML page and figures.", file_okay=False, show_default=False),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Two trainings side by side: parameters, features, metrics with intervals, and what moves their scores."""
+    from pipelines.compare_runs import compare, show, write
+    from pipelines.console import print_json, working
+
+    with _run(store, "runs compare") as (opened, _), working("comparing"):
+        found = compare(opened, first, second)
+        page = None if out is None else write(found, out)
+    if as_json:
+        print_json(found.as_json())
+        return
+    show(found)
     if page is not None:
         _say(f"Report: {page}")
 

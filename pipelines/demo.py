@@ -12,14 +12,16 @@ import pandas as pd
 
 import configs
 from configs.errors import WrongArgument
+from models.gate import load_limits
 from pipelines.console import Report
 from pipelines.daily import Day, score_days
 from pipelines.data import Store, open_store
 from pipelines.ingest import ingest
+from pipelines.promote import train_and_ask
 from pipelines.run_log import append_run
 from pipelines.show import explained, reasons_in_words
 from pipelines.simulate import simulate, write_exports, write_truth
-from pipelines.train import Trained, load_recipe, train
+from pipelines.train import Trained, load_recipe
 from pipelines.weekly import write_report
 from serving.report.wording import percent
 
@@ -70,7 +72,8 @@ def run_demo(out: Path, athletes: int, seasons: int, seed: int, now: datetime, p
         ingest(store, export.source, export.path, now=now)
     progress("ingesting its exports", len(exports), len(exports))
     mondays = _mondays(world.tables["sessions"]["date"].max())
-    trained = train(store, load_recipe(), mondays[0] - pd.Timedelta(days=1), now, progress)
+    until = mondays[0] - pd.Timedelta(days=1)
+    trained, _ = train_and_ask(store, load_recipe(), until, now, progress, load_limits())
     last = _score_all(store, mondays, now, progress)
     written = write_report(store, f"{mondays[-1]:%Y-%m-%d}", now, configs_folder=_titled(out / "configs"))
     append_run(store.path, "demo", now, 0, {"athletes": athletes, "seasons": seasons, "seed": seed})

@@ -28,16 +28,19 @@ from models import splits
 from models.alerts import AlertPolicy, load_alert_policy
 from models.baselines import BaselineFeatures
 from models.bundle import Bundle, summarise
+from models.card import Supplied, load_supplied
 from models.estimator import HorizonModel, Settings, fit_horizons, load_settings
 from models.evaluation import Evaluation, evaluate
 from models.fallback import Fallback, fit_fallback, share_missing, tested_below_floor
 from models.recalibration import Recalibration, fit_recalibrations, unseen_scores
-from models.registry import Alias, RegisteredModel, log_training, set_alias
+from models.registry import RegisteredModel, log_training, set_alias
 from models.replay import Replay, make_replay
+from pipelines.card import card_table, with_facts
 from pipelines.console import Report
 from pipelines.data import Store, data_cut, fingerprint, read_tables
 from pipelines.judging import labels_as_known, subgroups, with_weekly
 from pipelines.training_record import code_version, figures_of, named_metrics, parameters_of, tables_of, weights_of
+from serving.report.settings import ReportSettings, load_report_settings
 
 log = logging.getLogger(__name__)
 
@@ -61,6 +64,8 @@ class Recipe:
     target: Target
     settings: Settings
     alerts: AlertPolicy = field(default_factory=load_alert_policy)
+    report: ReportSettings = field(default_factory=load_report_settings)
+    supplied: Supplied = field(default_factory=Supplied)
 
 
 @dataclass(frozen=True)
@@ -92,11 +97,25 @@ class Trained:
     verdict: tuple[str, ...]
     training: TrainingSet
 
+    def facts(self) -> dict[str, Any]:
+        """What identifies it."""
+        registered = self.registered
+        return {"model_version": self.bundle.version, "run_id": registered.run_id, "version": registered.version}
+
+    def in_words(self) -> str:
+        """Which version came of how much."""
+        return (
+            f"Registered: version {self.registered.version} ({self.bundle.version}), "
+            f"{len(self.training.model_features)} features, data up to {self.bundle.data_cut:%Y-%m-%d}."
+        )
+
 
 def load_recipe(folder: Path | None = None) -> Recipe:
     """The recipe of configs/, or of a user's folder. Raises ConfigError for anything that is wrong in it."""
-    alerts = load_alert_policy(folder)
-    return Recipe(load_specs(folder), load_factors(folder), load_target(folder), load_settings(folder), alerts)
+    alerts, report, supplied = load_alert_policy(folder), load_report_settings(folder), load_supplied(folder)
+    return Recipe(
+        load_specs(folder), load_factors(folder), load_target(folder), load_settings(folder), alerts, report, supplied
+    )
 
 
 def train(
@@ -105,16 +124,17 @@ def train(
     until: pd.Timestamp | None,
     now: datetime,
     progress: Report,
-    alias: Alias = "champion",
 ) -> Trained:
-    """Fit, evaluate, register under `alias`. With `until`, only what was known by the end of that day is used.
+    """Fit, evaluate, register as challenger. With `until`, only what was known by the end of that day is used.
 
-    Raises NotReady where the store holds too little to learn from, IntegrityError where a self-check fails.
+    Who becomes champion is decided in pipelines/promote.py. Raises NotReady where the store holds too little to learn
+    from, IntegrityError where a self-check fails.
     """
     training = training_set(store, recipe, until, progress)
     evaluation, verdict = try_evaluation(training, recipe, progress)
     models = _fit(training, recipe, progress)
     bundle = _bundle(training, recipe, models, evaluation, verdict, now)
+    bundle = with_facts(bundle, store, training, recipe, evaluation, until)
     progress("logging to MLflow", 0, 1)
     weights = weights_of(training, models)
     registered = log_training(
@@ -123,10 +143,10 @@ def train(
         metrics=named_metrics(evaluation),
         parameters=parameters_of(training, recipe),
         figures=figures_of(weights, training, evaluation, recipe),
-        tables=tables_of(weights, evaluation),
+        tables={**tables_of(weights, evaluation), "model_card": card_table(store, bundle)},
         tags={"verdict": " ".join(verdict)[:4000], "target": recipe.target.name},
     )
-    set_alias(store.path, registered.version, alias)
+    set_alias(store.path, registered.version, "challenger")
     progress("logging to MLflow", 1, 1)
     return Trained(bundle, registered, evaluation, verdict, training)
 

@@ -19,12 +19,14 @@ import pytest
 
 import configs
 from features.tables import TABLES
+from models.gate import load_limits
 from pipelines.cli import main
 from pipelines.daily import Day, score_database, score_day
 from pipelines.data import Store, open_store, read_tables
 from pipelines.ingest import ingest
+from pipelines.promote import train_and_ask
 from pipelines.simulate import simulate, write_exports
-from pipelines.train import load_recipe, train
+from pipelines.train import load_recipe
 
 NOW = datetime(2025, 6, 15, 12, tzinfo=UTC)
 """When everything in these tests is done: two weeks after the simulated season."""
@@ -33,7 +35,7 @@ UNTIL = pd.Timestamp("2025-03-16")
 MONDAYS = ("2025-03-17", "2025-04-14", "2025-05-12")
 SMALL = {
     "trees": 8, "members": 3, "evaluation_members": 2, "resamples": 100, "athlete_folds": 2, "time_blocks": 1,
-    "threads": 1,
+    "threads": 1, "refits": 3,
 }  # fmt: skip
 
 
@@ -77,7 +79,8 @@ def make_squad(folder: Path) -> Squad:
         ingest(store, export.source, export.path, now=NOW)
     result = ingest(store, "csv", write_afterthoughts(read_tables(store), folder / "afterthoughts"), now=NOW)
     assert result.exit_code == 0, [str(problem) for problem in result.problems]
-    train(store, load_recipe(small_model(folder / "configs")), UNTIL, NOW, lambda *_: None)
+    recipe = load_recipe(small_model(folder / "configs"))
+    train_and_ask(store, recipe, UNTIL, NOW, lambda *_: None, load_limits())
     return Squad(store.path, folder / "configs", folder / "exports")
 
 

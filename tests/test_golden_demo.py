@@ -23,10 +23,12 @@ from features.row_facts import prepare
 from features.specs import load_specs
 from features.tables import SUPERSEDED_AT, TABLES, as_contract
 from features.target import load_target
+from models.gate import load_limits
 from pipelines.daily import score_database, score_day
 from pipelines.data import Store, open_store, read_tables
 from pipelines.ingest import ingest
-from pipelines.train import load_recipe, train
+from pipelines.promote import train_and_ask
+from pipelines.train import load_recipe
 from tests.squad import write_csv
 from tests.worlds import START, instant, random_world
 
@@ -97,7 +99,7 @@ def features_of(store: Store) -> dict[str, dict[str, float | None]]:
 def scores_of(store: Store) -> dict[str, dict[str, dict[str, float]]]:
     """Probability, bounds, base and sum of contributions of ATHLETES on DATE, by horizon, from the database."""
     until = START + pd.Timedelta(days=62)
-    train(store, load_recipe(CONFIGS), until, MADE_AT, lambda *_: None)
+    train_and_ask(store, load_recipe(CONFIGS), until, MADE_AT, lambda *_: None, load_limits())
     score_day(store, f"{DATE:%Y-%m-%d}", MADE_AT)
     database = score_database(store)
     try:

@@ -92,7 +92,7 @@ def test_a_command_shows_its_arguments_and_an_option_its_default_and_variable() 
 def test_the_exit_code_table_holds_every_code_that_an_error_can_set() -> None:
     codes = dict(commands.exit_codes())
     assert codes["4"] == "some rows were quarantined, the rest came in"
-    assert {int(code) for code in codes} == {0, 4, 130} | exit_codes_of(StrainwatchError)
+    assert {int(code) for code in codes} == {0, 4, 10, 130} | exit_codes_of(StrainwatchError)
 
 
 def test_every_table_and_column_is_in_the_docs() -> None:
@@ -174,7 +174,7 @@ HAND_WRITTEN = sorted([*reference.DOCS.glob("*.md"), reference.DOCS.parent / "CO
 
 @pytest.mark.parametrize("path", HAND_WRITTEN, ids=lambda path: path.name)
 def test_every_command_shown_exists_with_its_options(path: Path) -> None:
-    shown = r"^ +.*?\bstrainwatch ((?:features )?[a-z]+)\b(.*)$"
+    shown = r"^ +.*?\bstrainwatch ((?:(?:features|models|runs) )?[a-z]+)\b(.*)$"
     for command, rest in re.findall(shown, path.read_text("utf-8"), re.M):
         known = commands.commands()[command]
         options = {

@@ -23,9 +23,11 @@ from configs.errors import ConfigError
 from features.factors import load_factors
 from features.tables import SUPERSEDED_AT, TABLES
 from features.validation import validate
+from models.gate import load_limits
 from pipelines import data
 from pipelines.daily import score_day
 from pipelines.ingest import ingest
+from pipelines.promote import train_and_ask
 from pipelines.simulate import ImpossibleSquad, World, simulate, write_exports, write_truth
 from pipelines.simulation.calendar import MATCH, season_days, team_plan
 from pipelines.simulation.devices import metres_above
@@ -33,7 +35,7 @@ from pipelines.simulation.people import draw_people
 from pipelines.simulation.settings import Device, load_settings, planted
 from pipelines.simulation.state import first_state, sleep
 from pipelines.simulation.truth import by_factor, horizon_shares
-from pipelines.train import load_recipe, train
+from pipelines.train import load_recipe
 from tests.squad import MONDAYS, UNTIL, injured_often, small_model, stored
 from tests.squad import NOW as SCORED_AT
 from tests.squad import Squad as Stored
@@ -574,7 +576,7 @@ def trained_beside(world: World, folder: Path) -> tuple[pd.DataFrame, pd.DataFra
     for export in exports:
         ingest(store, export.source, export.path, now=SCORED_AT)
     settings = small_model(folder / "configs")
-    train(store, load_recipe(settings), UNTIL, SCORED_AT, lambda *_: None)
+    train_and_ask(store, load_recipe(settings), UNTIL, SCORED_AT, lambda *_: None, load_limits())
     score_day(store, MONDAYS[0], SCORED_AT)
     return stored(Stored(store.path, settings, folder / "exports"))
 
