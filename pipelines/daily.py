@@ -14,6 +14,7 @@ import pandas as pd
 from configs.errors import NotReady, WrongArgument
 from features.target import Target
 from models.bundle import Bundle
+from models.fallback import SCORED_BY as AGE_AND_HISTORY
 from models.registry import champion
 from pipelines.data import Store, read_tables
 from serving.report.settings import load_report_settings
@@ -45,6 +46,7 @@ class Day:
             "model_version": self.bundle.version,
             "outcome": self.outcome,
             "scored": self.scores.scored,
+            "by_age_and_history": int((athletes["scored_by"] == AGE_AND_HISTORY).sum()),
             "not_scored": int(athletes["abstained"].sum()),
             "changed": self.changed,
             "in_sample": self.in_sample,
@@ -54,8 +56,13 @@ class Day:
         """The run in a sentence or three."""
         facts = self.facts()
         when = f"{self.as_of:%Y-%m-%d %H:%M} UTC"
+        athletes = self.scores.predictions.drop_duplicates("athlete_id")
+        by_age, not_scored = athletes[athletes["scored_by"] == AGE_AND_HISTORY], athletes[athletes["abstained"]]
         said = {
-            "scored": f"Scored {facts['scored']} athletes as of {when}; {facts['not_scored']} could not be scored.",
+            "scored": f"Scored {facts['scored']} athletes as of {when}"
+            + (f", {len(by_age)} of them by {AGE_AND_HISTORY} alone ({_causes(by_age)})" if len(by_age) else "")
+            + f"; {len(not_scored)} could not be scored"
+            + (f" ({_causes(not_scored)})." if len(not_scored) else "."),
             "unchanged": f"{when} was scored before by this model, with the same result; nothing was added.",
             "kept": f"{when} was scored before by this model. {self.changed} athletes would score differently today, "
             "since data for that day came in or changed; what was said then stays. --replace puts today's there.",
@@ -72,6 +79,12 @@ class Day:
     def in_sample(self) -> bool:
         """True if the model was trained on outcomes of this day: such scores prove nothing."""
         return bool(self.bundle.target.local_day(self.as_of) <= self.bundle.data_cut)
+
+
+def _causes(rows: pd.DataFrame) -> str:
+    """Such as "injured 2, no data 1": reasons without dates and figures, the commonest first."""
+    causes = rows["reason"].str.replace(r"(:| since| on) .*", "", regex=True).value_counts()
+    return ", ".join(f"{cause} {count}" for cause, count in causes.items())
 
 
 def score_database(store: Store) -> ScoreStore:

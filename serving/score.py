@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,17 +16,22 @@ from features.availability import unavailable
 from features.build import FeatureSet, build_features, build_values
 from features.row_facts import prepare
 from models.bundle import Bundle
-from models.estimator import Floats, Ints, Predicted, predict
-from models.explain import contributions_of_prediction
+from models.estimator import Floats, HorizonModel, Ints, Predicted, predict
+from models.explain import contributions, contributions_of_prediction
+from models.fallback import SCORED_BY as AGE_AND_HISTORY
+from models.fallback import can_score, fallback_contributions, predict_fallback, share_missing
+from models.recalibration import by_squad, of_squad
 from serving.report.settings import ReportSettings
 
 USUAL_WEEKS = 26
 LEAST_USUAL_WEEKS = 4
 """An athlete's own usual value is the median over the same weekday of this many weeks; fewer values are no habit."""
-OFTEN_MEASURED = 0.5
-"""A feature that training missed in more rows than this does not count as missing at scoring."""
 LEFT_LONG_AGO_DAYS = 28
-MEASURES = ("probability", "lower", "upper", "log_odds", "base_log_odds")
+NO_DATA_YET = "no data yet"
+"""What features.availability says of an athlete of whom no source has ever told."""
+MODEL = "model"
+"""How a prediction row calls the model; AGE_AND_HISTORY is the other way to be scored."""
+MEASURES = ("probability", "lower", "upper", "log_odds", "base_log_odds", "squad_log_odds")
 
 
 @dataclass(frozen=True)
@@ -60,18 +65,103 @@ def score(
     recent = ~reasons.fillna("").str.startswith("left the squad") | _left_lately(index, prepared["athletes"], as_of)
     index, reasons = index[recent].reset_index(drop=True), reasons[recent].reset_index(drop=True)
     built = build_features(index, prepared, bundle.specs)
-    missing = _share_missing(built.values, bundle)
-    reasons = reasons.where(
-        reasons.notna() | (missing <= bundle.target.abstain_share_missing),
-        [f"too little measured: {100 * share:.0f} % of the usual measurements are missing" for share in missing],
+    seen = _Seen(
+        index, reasons, _share_missing(built.values, bundle), built, _squads(index, prepared["athletes"], as_of)
     )
-    scored = np.flatnonzero(reasons.isna())
-    said = _unscored(index, reasons, missing, built, bundle).assign(made_at=made_at)
-    if not len(scored):
+    chosen = _chosen(seen, bundle)
+    said = _unscored(seen, chosen, bundle).assign(made_at=made_at)
+    groups = list(_groups(seen, chosen, bundle))
+    if not groups:
         return Scores(said, _no_explanations())
-    predicted = predict(bundle.models, built.values.iloc[scored])
-    said, why = _filled(said, index, scored, predicted, built, prepared, bundle, settings)
+    usual = _own_usual(index[chosen.by.notna()], prepared, bundle)
+    said, why = _filled(said, seen, groups, usual, bundle, settings)
     return Scores(said, why)
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """Everybody to be looked at: `reasons` why one cannot be scored at all, None where one can; row by row."""
+
+    index: pd.DataFrame
+    reasons: pd.Series
+    missing: Floats
+    built: FeatureSet
+    squads: npt.NDArray[np.object_]
+
+
+@dataclass(frozen=True)
+class _Chosen:
+    """`by` what each athlete is scored, None if not at all; `reason` why not, or why by age and history alone."""
+
+    by: pd.Series
+    reason: pd.Series
+
+
+def _chosen(seen: _Seen, bundle: Bundle) -> _Chosen:
+    """The model where enough is measured, else age and injury history where one of them is known, else nothing."""
+    too_little = seen.reasons.isna() & (seen.missing > bundle.target.abstain_share_missing)
+    told = [f"too little measured: {100 * share:.0f} % of the usual measurements are missing" for share in seen.missing]
+    reason = seen.reasons.mask(too_little, pd.Series(told, seen.reasons.index))
+    is_new = too_little | (seen.reasons == NO_DATA_YET)
+    by_age = is_new & can_score(bundle.fallback, seen.built.values)
+    by = pd.Series(None, seen.reasons.index, dtype=object).mask(reason.isna(), MODEL).mask(by_age, AGE_AND_HISTORY)
+    return _Chosen(by, reason.mask(is_new & ~by_age, reason + "; neither age nor injury history is known"))
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Athletes who are scored alike: their positions, their scores, and by horizon what explains these.
+
+    `squad_log_odds` is the part of the base that is their squad's own rate, (horizons, rows).
+    """
+
+    rows: Ints
+    predicted: Predicted
+    explain: Callable[[int], tuple[Floats, pd.DataFrame]]
+    squad_log_odds: Floats
+
+
+def _groups(seen: _Seen, chosen: _Chosen, bundle: Bundle) -> Iterator[_Group]:
+    for squad, of in by_squad(bundle.recalibrations, seen.squads):
+        is_in = np.isin(np.arange(len(seen.index)), of)
+        for by, scored in ((MODEL, _by_model), (AGE_AND_HISTORY, _by_age)):
+            rows = np.flatnonzero(is_in & (chosen.by == by).to_numpy())
+            if len(rows):
+                yield scored(rows, seen.built.values.iloc[rows], squad, bundle)
+
+
+def _by_model(rows: Ints, values: pd.DataFrame, squad: str, bundle: Bundle) -> _Group:
+    models = of_squad(bundle.models, bundle.recalibrations, squad)
+    predicted = predict(models, values)
+    pairs = zip(models, bundle.models, strict=True)
+    moved = {own.horizon_days: _own_rate(own, pooled, values.iloc[:1]) for own, pooled in pairs}
+    return _Group(
+        rows,
+        predicted,
+        lambda days: contributions_of_prediction(models, predicted, values, days),
+        np.vectorize(moved.__getitem__, otypes=[float])(predicted.source_horizon),
+    )
+
+
+def _own_rate(own: HorizonModel, pooled: HorizonModel, values: pd.DataFrame) -> float:
+    """By how much a squad's base differs from the pooled one; any row of features serves to find a base."""
+    if own.calibration == pooled.calibration:
+        return 0.0
+    return contributions(own, values)[0] - contributions(pooled, values)[0]
+
+
+def _by_age(rows: Ints, values: pd.DataFrame, squad: str, bundle: Bundle) -> _Group:
+    """A squad's own rate holds for its new athletes too; its slope is about the model's scores."""
+    moved = {each.horizon_days: 0.0 for each in bundle.fallback}
+    moved |= {each.horizon_days: each.shift for each in bundle.recalibrations if each.squad == squad}
+    models = tuple(each.shifted(moved[each.horizon_days]) for each in bundle.fallback)
+    predicted = predict_fallback(models, values)
+    return _Group(
+        rows,
+        predicted,
+        lambda days: fallback_contributions(models, predicted, values, days),
+        np.vectorize(moved.__getitem__, otypes=[float])(predicted.source_horizon),
+    )
 
 
 def _everyone(athletes: pd.DataFrame, as_of: pd.Timestamp, bundle: Bundle) -> pd.DataFrame:
@@ -88,31 +178,37 @@ def _everyone(athletes: pd.DataFrame, as_of: pd.Timestamp, bundle: Bundle) -> pd
 
 def _left_lately(index: pd.DataFrame, athletes: pd.DataFrame, as_of: pd.Timestamp) -> pd.Series:
     """False for those who left weeks ago, as known at `as_of`: a report need not repeat them."""
-    seen = athletes[(athletes["known_at"] <= as_of) & ~(athletes["superseded_at"] <= as_of)]
-    left = index["athlete_id"].map(seen.set_index("athlete_id")["left_date"])
+    left = index["athlete_id"].map(_known(athletes, as_of)["left_date"])
     return left.isna() | (index["date"] - left <= pd.Timedelta(days=LEFT_LONG_AGO_DAYS))
 
 
+def _known(athletes: pd.DataFrame, as_of: pd.Timestamp) -> pd.DataFrame:
+    """The athletes' rows that stood at `as_of`, by athlete."""
+    seen = athletes[(athletes["known_at"] <= as_of) & ~(athletes["superseded_at"] <= as_of)]
+    return seen.set_index("athlete_id")
+
+
+def _squads(index: pd.DataFrame, athletes: pd.DataFrame, as_of: pd.Timestamp) -> npt.NDArray[np.object_]:
+    return index["athlete_id"].map(_known(athletes, as_of)["squad"]).to_numpy(dtype=object)
+
+
 def _share_missing(values: pd.DataFrame, bundle: Bundle) -> Floats:
-    """Share of missing values among the model's features that training usually had."""
-    used = bundle.models[0].bag.feature_names
-    usual = [name for name in used if bundle.feature_summary[name].share_missing <= OFTEN_MEASURED]
-    return values[usual].isna().mean(axis=1).to_numpy() if usual else np.zeros(len(values))
+    missed = {name: summary.share_missing for name, summary in bundle.feature_summary.items()}
+    return share_missing(values, bundle.models[0].bag.feature_names, missed)
 
 
-def _unscored(
-    index: pd.DataFrame, reasons: pd.Series, missing: Floats, built: FeatureSet, bundle: Bundle
-) -> pd.DataFrame:
+def _unscored(seen: _Seen, chosen: _Chosen, bundle: Bundle) -> pd.DataFrame:
     """Rows of everybody at every horizon, measures still missing."""
-    everybody = index.assign(
+    everybody = seen.index.assign(
         model_version=bundle.version,
         **dict.fromkeys(MEASURES, np.nan),
         source_horizon=0,
-        band=pd.array([None] * len(index), dtype="str"),
-        share_missing=missing,
-        abstained=reasons.notna().to_numpy(),
-        reason=reasons,
-        fingerprint=_fingerprints(built.values),
+        band=pd.array([None] * len(seen.index), dtype="str"),
+        share_missing=seen.missing,
+        abstained=chosen.by.isna().to_numpy(),
+        scored_by=chosen.by,
+        reason=chosen.reason,
+        fingerprint=_fingerprints(seen.built.values),
     )
     horizons = [everybody.assign(horizon_days=model.horizon_days) for model in bundle.models]
     return pd.concat(horizons, ignore_index=True)
@@ -120,27 +216,25 @@ def _unscored(
 
 def _filled(
     said: pd.DataFrame,
-    index: pd.DataFrame,
-    scored: Ints,
-    predicted: Predicted,
-    built: FeatureSet,
-    prepared: Mapping[str, pd.DataFrame],
+    seen: _Seen,
+    groups: Sequence[_Group],
+    usual: pd.DataFrame,
     bundle: Bundle,
     settings: ReportSettings,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The rows of `scored` athletes with their measures, and one row per contribution that is not zero."""
+    """The rows of scored athletes with their measures, and one row per contribution that is not zero."""
     said, whys = said.copy(), []
-    values = built.values.iloc[scored]
-    usual = _own_usual(index.iloc[scored], prepared, bundle)
-    for number, horizon in enumerate(predicted.horizons_days):
-        rows = scored + number * len(index)
-        base, shares = contributions_of_prediction(bundle.models, predicted, values, horizon)
-        chance = predicted.probability[number]
-        measured = [chance, predicted.lower[number], predicted.upper[number], predicted.log_odds[number], base]
-        said.loc[rows, list(MEASURES)] = np.column_stack(measured)
-        said.loc[rows, "source_horizon"] = predicted.source_horizon[number]
-        said.loc[rows, "band"] = _bands(chance, bundle.metrics["base_rates"][str(horizon)], settings)
-        whys.append(_long(index.iloc[scored], horizon, shares, built, usual, scored, bundle))
+    for number, horizon in enumerate(groups[0].predicted.horizons_days):
+        for group in groups:
+            rows, predicted = group.rows + number * len(seen.index), group.predicted
+            base, shares = group.explain(horizon)
+            chance, own_rate = predicted.probability[number], group.squad_log_odds[number]
+            bounds = predicted.lower[number], predicted.upper[number]
+            measured = [chance, *bounds, predicted.log_odds[number], base, own_rate]
+            said.loc[rows, list(MEASURES)] = np.column_stack(measured)
+            said.loc[rows, "source_horizon"] = predicted.source_horizon[number]
+            said.loc[rows, "band"] = _bands(chance, bundle.metrics["base_rates"][str(horizon)], settings)
+            whys.append(_long(seen, horizon, shares, usual, group.rows, bundle))
     return said, pd.concat(whys, ignore_index=True)
 
 
@@ -156,15 +250,9 @@ def _fingerprints(values: pd.DataFrame) -> list[str]:
 
 
 def _long(
-    index: pd.DataFrame,
-    horizon: int,
-    shares: pd.DataFrame,
-    built: FeatureSet,
-    usual: pd.DataFrame,
-    rows: Ints,
-    bundle: Bundle,
+    seen: _Seen, horizon: int, shares: pd.DataFrame, usual: pd.DataFrame, rows: Ints, bundle: Bundle
 ) -> pd.DataFrame:
-    names = list(shares.columns)
+    names, index, built = list(shares.columns), seen.index.iloc[rows], seen.built
     specs = {spec.name: spec for spec in bundle.specs}
     weights = shares.to_numpy()
     row, column = np.nonzero(weights)
@@ -183,7 +271,7 @@ def _long(
             "contribution": weights[row, column],
             "value": taken(built.values.iloc[rows]).astype(float),
             "unit": np.array([specs[name].unit for name in names], dtype=object)[column],
-            "own_usual_value": taken(usual).astype(float),
+            "own_usual_value": taken(usual.loc[index["athlete_id"]]).astype(float),
             "value_date": pd.Series(taken(built.value_dates.iloc[rows])).astype("datetime64[us]"),
             "reason_missing": taken(built.reasons.iloc[rows]),
         }

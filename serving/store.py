@@ -35,15 +35,21 @@ PREDICTIONS = sa.Table(
     sa.Column("upper", sa.Float),
     sa.Column("log_odds", sa.Float),
     sa.Column("base_log_odds", sa.Float),
+    sa.Column("squad_log_odds", sa.Float),
     sa.Column("source_horizon", sa.Integer),
     sa.Column("band", sa.String),
     sa.Column("share_missing", sa.Float),
     sa.Column("abstained", sa.Boolean, nullable=False),
+    sa.Column("scored_by", sa.String),
     sa.Column("reason", sa.String),
     sa.Column("fingerprint", sa.String, nullable=False),
     sa.Column("made_at", sa.DateTime, nullable=False),
 )
-"""One row per athlete, moment, model and horizon; `fingerprint` is a hash of the features behind it."""
+"""One row per athlete, moment, model and horizon; `fingerprint` is a hash of the features behind it.
+
+`scored_by` is "model" or "age and injury history", and `reason` says why it is the latter, or why nothing was said.
+`squad_log_odds` is the part of the base that is the squad's own rate. A database older than a column gets it empty.
+"""
 
 EXPLANATIONS = sa.Table(
     "explanations",
@@ -97,6 +103,7 @@ class ScoreStore:
         moments = predictions[["as_of", "model_version"]].drop_duplicates()
         with self._writing() as connection:
             METADATA.create_all(connection)
+            _add_columns(connection)
             for as_of, version in moments.itertuples(index=False):
                 for table in (PREDICTIONS, EXPLANATIONS):
                     same = (table.c.as_of == _naive(as_of)) & (table.c.model_version == version)
@@ -136,8 +143,10 @@ class ScoreStore:
         return Moments(count, None if last is None else pd.Timestamp(last).tz_localize("UTC"))
 
     def _read(self, table: sa.Table, conditions: list[sa.ColumnElement[bool]]) -> pd.DataFrame:
-        query = sa.select(table).where(*conditions).order_by(*table.primary_key.columns)
         with self._reading(table) as connection:
+            held = _held(connection, table) if connection is not None else set()
+            shown = [column if column.name in held else sa.null().label(column.name) for column in table.columns]
+            query = sa.select(*shown).select_from(table).where(*conditions).order_by(*table.primary_key.columns)
             rows = connection.execute(query).all() if connection is not None else []
         return _typed(pd.DataFrame.from_records(rows, columns=[column.name for column in table.columns]))
 
@@ -187,6 +196,21 @@ class ScoreStore:
 
 _WRITES = "strainwatch_writes"
 """Execution option of a connection that is going to write."""
+
+
+def _held(connection: Connection, table: sa.Table) -> set[str]:
+    """The columns that the database has of `table`."""
+    return {column["name"] for column in sa.inspect(connection).get_columns(table.name)}
+
+
+def _add_columns(connection: Connection) -> None:
+    """Columns that came after this database was made; every one of them may be empty."""
+    for table in (PREDICTIONS, EXPLANATIONS):
+        held = _held(connection, table)
+        for column in table.columns:
+            if column.name not in held:
+                kind = column.type.compile(connection.dialect)
+                connection.execute(sa.text(f"ALTER TABLE {table.name} ADD COLUMN {column.name} {kind}"))
 
 
 def _within(

@@ -242,6 +242,7 @@ def _prediction(
         "band": None if reason else band,
         "share_missing": 0.05 + 0.11 * ((place * 3) % 5),
         "abstained": reason is not None,
+        "scored_by": None if reason else "model",
         "reason": reason,
         "made_at": at(day) + pd.Timedelta(minutes=4),
     }

@@ -297,6 +297,28 @@ def test_a_morning_on_which_nobody_could_be_scored_has_a_report(given: dict[str,
     assert "Nobody could be scored this week" in render_html(found)
 
 
+def test_who_is_scored_by_age_and_history_alone_is_listed_with_the_reason_and_trusted_little(
+    given: dict[str, Any],
+) -> None:
+    athlete = build_report(**given).rows[0].athlete_id
+    rows = given["predictions"].copy()
+    is_new = (rows["athlete_id"] == athlete) & (rows["as_of"] == given["as_of"])
+    rows.loc[is_new, "scored_by"] = "age and injury history"
+    rows.loc[is_new, "reason"] = "no data yet"
+    found = build_report(**{**given, "predictions": rows})
+    assert {row.athlete_id: row.by_history for row in found.rows if row.by_history} == {athlete: "no data yet"}
+    assert found.rows[0].confidence.grade == "low"
+    assert found.rows[0].confidence.reasons[0] == "scored by age and injury history alone"
+    section = re.search(r'<section id="by-history".*?</section>', render_html(found), re.S)
+    assert section is not None
+    assert re.findall(r'scope="row">(.*?)</th><td role="cell"><span>(.*?)<', section[0]) == [(athlete, "No data yet")]
+
+
+def test_a_squad_of_whom_enough_is_measured_has_no_list_of_scores_by_age_and_history(html: str) -> None:
+    assert "by-history" not in html
+    assert "age and history alone" not in html
+
+
 def test_a_first_week_has_no_change_and_no_track_record(given: dict[str, Any]) -> None:
     now = given["predictions"][given["predictions"]["as_of"] == given["as_of"]]
     why = given["explanations"][given["explanations"]["as_of"] == given["as_of"]]
@@ -389,7 +411,8 @@ def scored(athlete: str, day: str, probability: float, made: str | None = None, 
     return {
         "athlete_id": athlete, "as_of": at(date), "date": date, "model_version": version, "horizon_days": 7,
         "probability": probability, "lower": probability / 2, "upper": probability * 2, "band": "odd",
-        "share_missing": 0.0, "abstained": False, "reason": None, "made_at": at(pd.Timestamp(made or day)),
+        "share_missing": 0.0, "abstained": False, "scored_by": "model", "reason": None,
+        "made_at": at(pd.Timestamp(made or day)),
     }  # fmt: skip
 
 

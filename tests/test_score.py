@@ -19,6 +19,7 @@ from features.build import build_features
 from features.row_facts import prepare
 from features.windows import known_by
 from models.bundle import Bundle
+from models.recalibration import Recalibration
 from models.registry import champion
 from pipelines.data import read_tables
 from serving.report.settings import load_report_settings
@@ -97,8 +98,8 @@ def test_who_is_not_scored_has_a_reason_and_neither_a_number_nor_an_explanation(
         "SELECT COUNT(*) AS n FROM explanations e JOIN predictions p "
         "USING (as_of, model_version, athlete_id, horizon_days) WHERE p.abstained",
     )["n"].tolist() == [0]  # fmt: skip
-    others = sql(scored, "SELECT reason FROM predictions WHERE NOT abstained")
-    assert others["reason"].isna().all()
+    others = sql(scored, "SELECT scored_by, reason FROM predictions WHERE NOT abstained")
+    assert (others["reason"].isna() == (others["scored_by"] == "model")).all()
 
 
 def test_everybody_known_is_listed_once_per_horizon(scores: Scores, squad: Squad) -> None:
@@ -115,22 +116,105 @@ def gone_for_weeks(athletes: pd.DataFrame) -> set[str]:
     return set(seen.loc[seen["left_date"] < AS_OF.tz_localize(None) - pd.Timedelta(days=29), "athlete_id"])
 
 
-def test_one_of_whom_too_little_is_measured_is_not_scored_and_told_how_much_is_missing(
+def with_floor(bundle: Bundle, share_missing: float) -> Bundle:
+    return dataclasses.replace(bundle, target=dataclasses.replace(bundle.target, abstain_share_missing=share_missing))
+
+
+def test_one_of_whom_too_little_is_measured_is_scored_by_age_and_history_alone_and_told_how_much_is_missing(
     squad: Squad, bundle: Bundle, scores: Scores
 ) -> None:
     people = scores.predictions.drop_duplicates("athlete_id").set_index("athlete_id")
     shares = people.loc[~people["abstained"], "share_missing"]
     limit = float(shares.sort_values().iloc[-2])
-    strict = dataclasses.replace(bundle, target=dataclasses.replace(bundle.target, abstain_share_missing=limit))
-    found = score(read_tables(squad.store), AS_OF, strict, load_report_settings(), MADE_AT).predictions
     worst = str(shares.idxmax())
     assert shares[worst] > limit
+    strict = with_floor(bundle, limit)
+    found = score(read_tables(squad.store), AS_OF, strict, load_report_settings(), MADE_AT)
+    rows = found.predictions[found.predictions["athlete_id"] == worst].set_index("horizon_days")
     reason = f"too little measured: {100 * shares[worst]:.0f} % of the usual measurements are missing"
-    assert found.loc[found["athlete_id"] == worst, "reason"].tolist() == [reason] * 3
-    newly = set(found.loc[found["abstained"], "athlete_id"]) - set(
-        scores.predictions.loc[scores.predictions["abstained"], "athlete_id"]
+    assert rows["reason"].tolist() == [reason] * 3
+    assert rows["scored_by"].tolist() == ["age and injury history"] * 3
+    assert not rows["abstained"].any()
+    why = found.explanations[found.explanations["athlete_id"] == worst]
+    assert set(why["feature"]) <= {"age", "hamstring_injuries", "muscle_injuries"}
+    added = why.groupby("horizon_days")["contribution"].sum()
+    np.testing.assert_allclose(rows["base_log_odds"] + added, rows["log_odds"], atol=1e-12)
+    others = found.predictions["scored_by"].value_counts()
+    assert others.to_dict() == {"model": 3 * (len(shares) - 1), "age and injury history": 3}
+
+
+def test_one_of_whom_neither_enough_nor_age_nor_history_is_known_is_not_scored(
+    squad: Squad, bundle: Bundle, scores: Scores
+) -> None:
+    people = scores.predictions.drop_duplicates("athlete_id")
+    worst = str(people.loc[~people["abstained"]].sort_values("share_missing")["athlete_id"].iloc[-1])
+    nobody = dataclasses.replace(with_floor(bundle, -1.0), fallback=())
+    found = score(read_tables(squad.store), AS_OF, nobody, load_report_settings(), MADE_AT)
+    rows = found.predictions[found.predictions["athlete_id"] == worst]
+    assert rows["abstained"].all() and rows["scored_by"].isna().all()
+    assert rows["reason"].str.endswith("; neither age nor injury history is known").all()
+    assert found.scored == 0 and found.explanations.empty
+
+
+def newcomers(tables: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """The tables with two athletes of whom nothing is recorded but a birth date, or not even that."""
+    one = tables["athletes"].tail(1)
+    known = pd.Timestamp("2025-03-01 05:00", tz="UTC")
+    rows = [
+        one.assign(athlete_id=name, birth_date=born, known_at=known, left_date=pd.NaT, superseded_at=pd.NaT)
+        for name, born in (("NEW-1", pd.Timestamp("2001-03-17")), ("NEW-2", pd.NaT))
+    ]
+    added = pd.concat(rows).astype(one.dtypes.to_dict())
+    return {**tables, "athletes": pd.concat([tables["athletes"], added], ignore_index=True)}
+
+
+def test_an_athlete_without_any_data_is_scored_by_age_if_that_is_known_and_else_not_at_all(
+    squad: Squad, bundle: Bundle, scores: Scores
+) -> None:
+    found = score(newcomers(read_tables(squad.store)), AS_OF, bundle, load_report_settings(), MADE_AT)
+    by_athlete = found.predictions.set_index(["athlete_id", "horizon_days"])
+    new = by_athlete.loc["NEW-1"]
+    assert new["scored_by"].tolist() == ["age and injury history"] * 3
+    assert new["reason"].tolist() == ["no data yet"] * 3
+    assert (new["lower"] < new["probability"]).all() and (new["probability"] < new["upper"]).all()
+    why = found.explanations[found.explanations["athlete_id"] == "NEW-1"]
+    age = why[why["feature"] == "age"]
+    assert age["value"].round(3).tolist() == [24.0] * len(age)
+    unknown = by_athlete.loc["NEW-2"]
+    assert unknown["abstained"].all()
+    assert unknown["reason"].tolist() == ["no data yet; neither age nor injury history is known"] * 3
+    known = found.predictions[~found.predictions["athlete_id"].str.startswith("NEW")].reset_index(drop=True)
+    pd.testing.assert_frame_equal(known, scores.predictions.reset_index(drop=True))
+
+
+def test_a_squads_own_rate_is_a_stated_part_of_the_base_and_everything_still_adds_up(
+    squad: Squad, bundle: Bundle, scores: Scores
+) -> None:
+    tables = newcomers(read_tables(squad.store))
+    name = str(tables["athletes"]["squad"].iloc[-1])
+    own = tuple(
+        Recalibration(name, model.horizon_days, 12, model.bag.base_log_odds, 0.4, 1.5) for model in bundle.models
     )
-    assert newly == {worst}
+    moved = dataclasses.replace(bundle, recalibrations=own)
+    found = score(tables, AS_OF, moved, load_report_settings(), MADE_AT)
+    plain = score(tables, AS_OF, dataclasses.replace(bundle, recalibrations=()), load_report_settings(), MADE_AT)
+    rows, before = (each.predictions[~each.predictions["abstained"]] for each in (found, plain))
+    added = found.explanations.groupby(["athlete_id", "horizon_days"])["contribution"].sum()
+    keyed = rows.set_index(["athlete_id", "horizon_days"])
+    total = keyed["base_log_odds"] + added.reindex(keyed.index).fillna(0.0)
+    np.testing.assert_allclose(total, keyed["log_odds"], atol=1e-9)
+    in_squad = rows["athlete_id"].map(tables["athletes"].drop_duplicates("athlete_id", keep="last").set_index(
+        "athlete_id")["squad"]) == name  # fmt: skip
+    assert in_squad.any() and not in_squad.all()
+    assert (rows.loc[~in_squad, "squad_log_odds"] == 0).all()
+    pd.testing.assert_frame_equal(rows[~in_squad], before[~in_squad])
+    by_age = rows["scored_by"] == "age and injury history"
+    assert rows.loc[by_age & in_squad, "squad_log_odds"].tolist() == [0.4] * 3
+    np.testing.assert_allclose(
+        rows.loc[in_squad, "base_log_odds"] - rows.loc[in_squad, "squad_log_odds"],
+        before.loc[in_squad, "base_log_odds"],
+        atol=1e-9,
+    )
 
 
 def test_an_explanation_shows_the_feature_as_it_was_built_with_unit_factor_and_day(

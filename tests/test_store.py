@@ -38,6 +38,8 @@ def said(as_of: pd.Timestamp) -> pd.DataFrame:
             **{name: ["a"] for name in ("model_version", "athlete_id", "band", "fingerprint")},
             **{name: [0.1] for name in ("probability", "lower", "upper", "log_odds", "base_log_odds")},
             **{"share_missing": [0.0], "horizon_days": [7], "source_horizon": [7], "abstained": [False]},
+            "scored_by": ["model"],
+            "squad_log_odds": [0.0],
             "reason": [None],
         }
     )
@@ -120,3 +122,17 @@ def test_readings_are_limited_to_a_span_or_to_one_moment(database: ScoreStore) -
 def test_moments_are_counted_once_however_many_rows_they_have(database: ScoreStore) -> None:
     filled(database).save(said(MONDAYS[2]).assign(model_version="b"), why(MONDAYS[2]).assign(model_version="b"))
     assert (database.moments().count, database.moments().last) == (3, MONDAYS[2])
+
+
+def test_a_database_older_than_a_column_is_read_with_it_empty_and_gets_it_when_next_written(
+    database: ScoreStore, file: Path
+) -> None:
+    filled(database)
+    database.close()
+    with closing(sqlite3.connect(file)) as old:
+        for column in ("scored_by", "squad_log_odds"):
+            old.execute(f"ALTER TABLE predictions DROP COLUMN {column}")
+    before = database.predictions()
+    assert before["scored_by"].isna().all() and before["probability"].to_list() == [0.1] * 3
+    database.save(said(MONDAYS[2]), why(MONDAYS[2]))
+    assert database.predictions()["scored_by"].fillna("").to_list() == ["", "", "model"]

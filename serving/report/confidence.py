@@ -28,12 +28,17 @@ def confidence(
     ranking: RankingEvidence,
     settings: ReportSettings,
 ) -> Confidence:
-    """One step down from "good" for each doubt; "low" wherever the ranking is not shown to beat chance."""
+    """One step down from "good" for each doubt.
+
+    "low" wherever the ranking is not shown to beat chance, and for a score by age and injury history alone.
+    """
     doubts = [
         *_wide(prediction, base_rate, settings),
         *_incomplete(prediction, settings),
         *_old(shares, settings),
     ]
+    if prediction.by_history:
+        return Confidence("low", ("scored by age and injury history alone", *doubts))
     if ranking != "better":
         return Confidence("low", ("the ranking is not shown to be better than chance on this data", *doubts))
     return Confidence(GRADES[min(len(doubts), 2)], tuple(doubts))

@@ -57,6 +57,8 @@ class AthleteRow:
     share_missing: float
     confidence: Confidence
     is_flagged: bool
+    by_history: str
+    """Why the score is by age and injury history alone; "" for a score of the model."""
 
 
 @dataclass(frozen=True)
@@ -292,6 +294,7 @@ class _Maker:
             share_missing=item.share_missing,
             confidence=confidence(item, shares, self.base_rate, self.ranking, self.settings),
             is_flagged=item.athlete_id in flagged,
+            by_history=item.reason if item.by_history else "",
         )
 
     def _flags(self, rows: Sequence[AthleteRow]) -> tuple[Flag, ...]:

@@ -9,12 +9,16 @@ from typing import Any
 import pandas as pd
 
 from configs.errors import NotReady
+from models.fallback import SCORED_BY as AGE_AND_HISTORY
 from serving.report.wording import spoken
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """One athlete's row of one run. An abstained one has NaN figures and a reason."""
+    """One athlete's row of one run. An abstained one has NaN figures and a reason.
+
+    `by_history` is True for one who is scored by age and injury history alone; the reason then says why.
+    """
 
     athlete_id: str
     as_of: pd.Timestamp
@@ -26,6 +30,7 @@ class Prediction:
     band: str
     share_missing: float
     abstained: bool
+    by_history: bool
     reason: str
     made_at: pd.Timestamp
 
@@ -101,6 +106,7 @@ def _prediction(row: Mapping[Hashable, Any]) -> Prediction:
         band=text_or_empty(row["band"]),
         share_missing=_figure(row["share_missing"]),
         abstained=bool(row["abstained"]),
+        by_history=row["scored_by"] == AGE_AND_HISTORY,
         reason=spoken(text_or_empty(row["reason"])),
         made_at=pd.Timestamp(row["made_at"]),
     )
