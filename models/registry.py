@@ -30,7 +30,7 @@ from urllib.parse import unquote, urlparse
 import pandas as pd
 from filelock import FileLock, Timeout
 
-from configs.errors import IntegrityError, NotReady, StoreBusy
+from configs.errors import IntegrityError, NotReady, StoreBusy, WrongArgument
 from models.bundle import Bundle, plain
 from models.pyfunc import input_names, output_names
 
@@ -88,12 +88,14 @@ def log_training(
     figures: Mapping[str, Figure],
     tables: Mapping[str, pd.DataFrame],
     tags: Mapping[str, str],
+    predictions: pd.DataFrame | None = None,
 ) -> RegisteredModel:
     """Record one training as a run and register its bundle as a new version, last of all.
 
     A metric with an interval becomes three: auroc_7d, auroc_7d_lower, auroc_7d_upper. What cannot be
     estimated (NaN) is left out of the metrics and named in the tag "not_estimable". Tables become CSV and
-    JSON, figures PNG. If this process is killed, the store keeps at most an unfinished run, and no version.
+    JSON, figures PNG, `predictions` (a row per tested athlete-day) Parquet. If this process is killed, the
+    store keeps at most an unfinished run, and no version.
     """
     with _without_deprecations(), _writing(store) as place, _connected(place) as mlflow:
         with mlflow.start_run(experiment_id=_experiment(place), run_name=bundle.version) as run:
@@ -102,7 +104,7 @@ def log_training(
             mlflow.log_metrics(numbers)
             mlflow.set_tags(_tags(bundle, tags, missing))
             with _staging(place) as folder:
-                _write_artifacts(folder / "artifacts", metrics, figures, tables)
+                _write_artifacts(folder / "artifacts", metrics, figures, tables, predictions)
                 mlflow.log_artifacts(str(folder / "artifacts"))
                 model_id = _log_model(mlflow, bundle, folder / "bundle")
         number = _register(run.info.run_id, model_id, bundle.version)
@@ -201,6 +203,62 @@ def bundle_of(store: Path, version: int) -> Bundle:
 def _pointed() -> dict[str, int]:
     registered = _client().search_registered_models(f"name = '{NAME}'")
     return {name: int(number) for name, number in registered[0].aliases.items()} if registered else {}
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What MLflow keeps of one training; `version` is None if it was never registered.
+
+    `tables` are those given to `log_training`, `predictions` is None where none were.
+    """
+
+    run_id: str
+    version: int | None
+    label: str
+    parameters: Mapping[str, str]
+    tags: Mapping[str, str]
+    tables: Mapping[str, pd.DataFrame]
+    predictions: pd.DataFrame | None
+
+
+def recorded(store: Path, name: str) -> Recorded:
+    """The training that `name` stands for: champion, challenger, a version's number or label, or a run's id.
+
+    Raises WrongArgument for anything else, with what there is; NotReady before the first training.
+    """
+    place = _Place.of(store)
+    _require_record(place)
+    known = versions(store)
+    registered = next((each for each in known if name in (*each.aliases, str(each.version), each.label)), None)
+    run_id = registered.run_id if registered else name
+    with _without_deprecations(), _connected(place) as mlflow:
+        try:
+            run = _client().get_run(run_id)
+        except mlflow.exceptions.MlflowException as error:
+            if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                raise
+            listed = ", ".join(f"{each.version} ({each.label})" for each in known) or "none"
+            raise WrongArgument(
+                f"'{name}' is no run, no registered version and no alias in use. Registered: {listed}."
+            ) from error
+        version = next((each.version for each in known if each.run_id == run.info.run_id), None)
+        with _artifacts_of(mlflow, place, run.info.artifact_uri) as folder:
+            tables = {path.stem: pd.read_csv(path) for path in sorted(folder.glob("tables/*.csv"))}
+            path = folder / _PREDICTIONS
+            predictions = pd.read_parquet(path) if path.is_file() else None
+    data = run.data
+    return Recorded(run.info.run_id, version, run.info.run_name or "", data.params, data.tags, tables, predictions)
+
+
+@contextmanager
+def _artifacts_of(mlflow: Any, place: _Place, location: str) -> Iterator[Path]:
+    """A run's artefacts as a folder on this disk."""
+    local = _local_folder(place, location)
+    if local is not None:
+        yield local
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(mlflow.artifacts.download_artifacts(location, dst_path=folder))
 
 
 def versions(store: Path) -> tuple[VersionStatus, ...]:
@@ -452,6 +510,7 @@ def _write_artifacts(
     metrics: Mapping[str, float | Interval],
     figures: Mapping[str, Figure],
     tables: Mapping[str, pd.DataFrame],
+    predictions: pd.DataFrame | None,
 ) -> None:
     for part in ("figures", "tables"):
         (folder / part).mkdir(parents=True)
@@ -460,8 +519,13 @@ def _write_artifacts(
     for name, table in tables.items():
         table.to_csv(folder / "tables" / f"{name}.csv", index=False)
         table.to_json(folder / "tables" / f"{name}.json", orient="records", indent=1)
+    if predictions is not None:
+        predictions.to_parquet(folder / _PREDICTIONS, index=False)
     text = json.dumps(plain(metrics), indent=1, allow_nan=False)
     (folder / "metrics.json").write_text(text, encoding="utf-8")
+
+
+_PREDICTIONS = "predictions.parquet"
 
 
 def _log_model(mlflow: Any, bundle: Bundle, folder: Path) -> str:

@@ -39,7 +39,15 @@ from pipelines.card import card_table, with_facts
 from pipelines.console import Report
 from pipelines.data import Store, data_cut, fingerprint, read_tables
 from pipelines.judging import labels_as_known, subgroups, with_weekly
-from pipelines.training_record import code_version, figures_of, named_metrics, parameters_of, tables_of, weights_of
+from pipelines.training_record import (
+    code_version,
+    figures_of,
+    named_metrics,
+    parameters_of,
+    predictions_of,
+    tables_of,
+    weights_of,
+)
 from serving.report.settings import ReportSettings, load_report_settings
 
 log = logging.getLogger(__name__)
@@ -144,6 +152,7 @@ def train(
         parameters=parameters_of(training, recipe),
         figures=figures_of(weights, training, evaluation, recipe),
         tables={**tables_of(weights, evaluation), "model_card": card_table(store, bundle)},
+        predictions=predictions_of(evaluation),
         tags={"verdict": " ".join(verdict)[:4000], "target": recipe.target.name},
     )
     set_alias(store.path, registered.version, "challenger")

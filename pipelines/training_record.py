@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import subprocess
 from dataclasses import dataclass
 from importlib.metadata import version as package_version
@@ -107,6 +108,18 @@ def tables_of(weights: Weights, evaluation: Evaluation | None) -> dict[str, pd.D
         "factor_importance": weights.factors.reset_index(names="factor"),
     }
     return kept | ({"metrics": evaluation.table()} if evaluation else {})
+
+
+def predictions_of(evaluation: Evaluation | None) -> pd.DataFrame | None:
+    """Every tested athlete-day with its outcome and a probability per model, for comparing runs day by day.
+
+    Athletes go by a hash of their id: the same in every run of a store, and nobody's pseudonym.
+    """
+    if evaluation is None:
+        return None
+    rows = evaluation.out_of_fold.drop(columns=["row"])
+    codes = {name: hashlib.sha256(str(name).encode()).hexdigest()[:12] for name in rows["athlete_id"].unique()}
+    return rows.assign(athlete_id=rows["athlete_id"].map(codes))
 
 
 def code_version() -> str:
