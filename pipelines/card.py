@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,6 +35,17 @@ class WrittenCard:
     card: Card
     html: Path
     markdown: Path
+
+    def in_words(self) -> Iterator[str]:
+        """Where the files are, how much of the standards is met, and every gate that failed."""
+        card = self.card
+        yield f"{self.html}"
+        yield f"{self.markdown}"
+        yield (
+            f"{card.count('met')} items reported, {card.count('not met')} not met, {card.count('not applicable')} not "
+            f"applicable; {len(card.failed)} gates failed, {len(card.warned)} warn."
+        )
+        yield from (f"- {line.number}: {gate.sentence}" for line, gate in card.failed)
 
 
 def with_facts(
@@ -97,7 +108,7 @@ def _output(settings: ReportSettings) -> dict[str, Any]:
 
 
 def card_of(store: Store, version: str, configs: Path | None = None) -> Card:
-    """The card of a registered version: its number, "champion" or "challenger".
+    """The card of a registered version: its number, its label, "champion" or "challenger".
 
     `configs` may hold a card.toml to print in place of the words that were kept at training. Raises NotReady where
     there is no such version.
@@ -128,7 +139,7 @@ def _kept(bundle: Bundle) -> Supplied:
 
 def _number(store: Store, version: str) -> int:
     known = registry.versions(store.path)
-    found = [each.version for each in known if version in each.aliases or version == str(each.version)]
+    found = [each.version for each in known if version in (*each.aliases, str(each.version), each.label)]
     if not found:
         told = ", ".join(f"{each.version}{_aliases(each.aliases)}" for each in known) or "none; run `strainwatch train`"
         raise NotReady(f"no version {version} is registered. Registered: {told}.")
