@@ -310,7 +310,8 @@ def _injuries(said: pd.DataFrame, happened: pd.DataFrame, plan: Schedule, horizo
         {"athlete_id": athlete, "date": date, **_foretold(said, str(athlete), pd.Timestamp(date), horizon_days)}
         for athlete, date in zip(within["athlete_id"], within["date"], strict=True)
     ]
-    return pd.DataFrame(records, columns=["athlete_id", "date", "told", "warning_days"])
+    columns = ["athlete_id", "date", "told", "warning_days"]
+    return pd.DataFrame(records, columns=columns).sort_values(["date", "athlete_id"], ignore_index=True)
 
 
 def _foretold(said: pd.DataFrame, athlete: str, onset: pd.Timestamp, horizon_days: int) -> dict[str, Any]:
