@@ -52,7 +52,7 @@ app.add_typer(models_app, name="models")
 runs_app = typer.Typer(help="Recorded trainings, side by side.", epilog=EXIT_CODES, no_args_is_help=True)
 app.add_typer(runs_app, name="runs")
 
-READ_ONLY = ("evaluate", "explain", "features show", "models list", "models log", "runs compare")
+READ_ONLY = ("evaluate", "replay", "explain", "features show", "models list", "models log", "runs compare")
 """Commands that write nothing but their line in the run log: they work on a store that cannot be written to."""
 
 StoreOption = Annotated[
@@ -305,6 +305,60 @@ def evaluate(store: StoreOption, configs: ConfigsOption = None, as_json: JsonOpt
         print_json({"verdict": list(verdict), "evaluation": found.as_json() if found else None})
     else:
         show_evaluation(found, verdict)
+
+
+@app.command(epilog=EXIT_CODES)
+def replay(
+    store: StoreOption,
+    first: Annotated[
+        str | None,
+        typer.Option(
+            "--from", help="First day, such as 2024-07-01. Default: a year before the last.", show_default=False
+        ),
+    ] = None,
+    last: Annotated[
+        str | None,
+        typer.Option("--to", help="Last day. Default: the newest that the data can tell of.", show_default=False),
+    ] = None,
+    retrain_weeks: Annotated[
+        int, typer.Option("--retrain-weeks", min=1, help="Mondays from one training to the next.")
+    ] = 4,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", help="Folder for tables, JSON and the season's figure.", file_okay=False, show_default=False
+        ),
+    ] = None,
+    configs: ConfigsOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Walk a past season Monday by Monday as it was known then: who would have been flagged, and what became of it.
+
+    Trains anew every few weeks from what was known that morning, with bags of evaluation_members. Nothing is registered
+    and nothing is stored; the only files written are those of --out.
+    """
+    from pipelines.console import print_json, progress
+    from pipelines.data import read_tables
+    from pipelines.season_report import as_json as plain
+    from pipelines.season_report import show_season, write_season
+    from pipelines.train import load_recipe
+    from pipelines.walk_forward import replay as run
+    from pipelines.walk_forward import schedule
+    from serving.report.settings import load_report_settings
+
+    recipe, report_settings = load_recipe(configs), load_report_settings(configs)
+    days = [None if each is None else _day(each) for each in (first, last)]
+    with _run(store, "replay") as (opened, facts), progress() as report:
+        tables = read_tables(opened)
+        season = run(tables, recipe, schedule(tables, *days, retrain_weeks), report_settings, report)
+        facts |= {"mondays": len(season.weeks), "trainings": int(season.weeks["trained"].sum())}
+    written = [] if out is None else write_season(season, out)
+    if as_json:
+        print_json(plain(season))
+        return
+    show_season(season)
+    for path in written:
+        _say(str(path))
 
 
 @app.command(epilog=EXIT_CODES)
