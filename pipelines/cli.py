@@ -347,10 +347,10 @@ def replay(
     from serving.report.settings import load_report_settings
 
     recipe, report_settings = load_recipe(configs), load_report_settings(configs)
-    days = [None if each is None else _day(each) for each in (first, last)]
+    start, end = (None if each is None else _day(each) for each in (first, last))
     with _run(store, "replay") as (opened, facts), progress() as report:
         tables = read_tables(opened)
-        season = run(tables, recipe, schedule(tables, *days, retrain_weeks), report_settings, report)
+        season = run(tables, recipe, schedule(tables, start, end, retrain_weeks), report_settings, report)
         facts |= {"mondays": len(season.weeks), "trainings": int(season.weeks["trained"].sum())}
     written = [] if out is None else write_season(season, out)
     if as_json:
