@@ -20,14 +20,19 @@ class ServedModel:
 
     def predict(self, model_input: pd.DataFrame, params: Mapping[str, Any] | None = None) -> pd.DataFrame:
         """Probability and interval per horizon, one row per row of `model_input`; there are no `params`."""
-        predicted = predict(self.bundle.models, model_input)
-        parts = {"probability": predicted.probability, "lower": predicted.lower, "upper": predicted.upper}
-        columns = {
-            f"{part}_{days}d": values[number]
-            for number, days in enumerate(predicted.horizons_days)
-            for part, values in parts.items()
-        }
-        return pd.DataFrame(columns, index=model_input.index)
+        return as_frame(self.bundle.models, model_input)
+
+
+def as_frame(models: Sequence[HorizonModel], features: pd.DataFrame) -> pd.DataFrame:
+    """Probability and interval per horizon, one row per row of `features`."""
+    predicted = predict(models, features)
+    parts = {"probability": predicted.probability, "lower": predicted.lower, "upper": predicted.upper}
+    columns = {
+        f"{part}_{days}d": values[number]
+        for number, days in enumerate(predicted.horizons_days)
+        for part, values in parts.items()
+    }
+    return pd.DataFrame(columns, index=features.index)
 
 
 def input_names(models: Sequence[HorizonModel]) -> list[str]:

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from models.card.facts import Facts, interval
+from models.card.facts import Facts, short_interval
 from models.card.lines import CardTable
 
-GROUP_MEASURES = (("auroc", "AUROC", 2), ("observed_expected", "O:E", 2), ("calibration_slope", "Slope", 2),
-                  ("alert_rate", "Flags per athlete-week", 3))  # fmt: skip
+GROUP_MEASURES = (("auroc", "AUROC"), ("observed_expected", "O:E"), ("calibration_slope", "Slope"),
+                  ("alert_rate", "Flags per athlete-week"))  # fmt: skip
 ALERT_MEASURES = (
-    ("alert_precision", "Precision", 3),
-    ("alert_recall", "Injuries caught", 2),
-    ("false_alerts_per_injury", "False alerts per injury", 0),
-    ("warning_days", "Days of warning", 1),
+    ("alert_precision", "Precision"),
+    ("alert_recall", "Injuries caught"),
+    ("false_alerts_per_injury", "False alerts per injury"),
+    ("warning_days", "Days of warning"),
 )
-DESIGN_MEASURES = (("auroc", "AUROC", 2), ("observed_expected", "O:E", 2), ("calibration_slope", "Slope", 2))
+DESIGN_MEASURES = (("auroc", "AUROC"), ("observed_expected", "O:E"), ("calibration_slope", "Slope"))
 
 
 def evaluation_tables(facts: Facts) -> tuple[CardTable, ...]:
@@ -30,10 +30,10 @@ def _subgroups(facts: Facts) -> CardTable | None:
     if not groups:
         return None
     rows = tuple(
-        (name, f"{group.injuries:,}", *(_cell(group.lines.get(key), digits) for key, _, digits in GROUP_MEASURES))
+        (name, f"{group.injuries:,}", *(short_interval(group.lines.get(key)) for key, _ in GROUP_MEASURES))
         for name, group in groups.items()
     )
-    header = ("Group", "Injuries", *(label for _, label, _ in GROUP_MEASURES))
+    header = ("Group", "Injuries", *(label for _, label in GROUP_MEASURES))
     caption = f"{facts.horizons[0]} days: by group, on unseen athletes at later times"
     return CardTable(caption, header, rows, tuple(range(1, len(header))), "metrics.evaluation.subgroups")
 
@@ -47,7 +47,7 @@ def _designs(facts: Facts) -> CardTable | None:
 
 
 def _by(
-    facts: Facts, table: str, key: str, head: str, measures: Sequence[tuple[str, str, int]], what: str
+    facts: Facts, table: str, key: str, head: str, measures: Sequence[tuple[str, str]], what: str
 ) -> CardTable | None:
     """A row per value of `key`, a column per measure."""
     found: dict[str, dict[str, Mapping[str, Any]]] = {}
@@ -55,10 +55,8 @@ def _by(
         found.setdefault(str(line[key]), {})[str(line["name"])] = line
     if not found:
         return None
-    rows = tuple(
-        (value, *(_cell(lines.get(name), digits) for name, _, digits in measures)) for value, lines in found.items()
-    )
-    header = (head, *(label for _, label, _ in measures))
+    rows = tuple((value, *(short_interval(lines.get(name)) for name, _ in measures)) for value, lines in found.items())
+    header = (head, *(label for _, label in measures))
     caption = f"{facts.horizons[0]} days: {what}"
     return CardTable(caption, header, rows, tuple(range(1, len(header))), f"metrics.evaluation.{table}")
 
@@ -67,14 +65,6 @@ def _lead_days(facts: Facts) -> CardTable | None:
     lines = facts.table("lead_days", facts.horizons[-1])
     if not lines:
         return None
-    rows = tuple((f"{line['lead_days']}", f"{line['n_events']:,}", _cell(line, 2)) for line in lines)
+    rows = tuple((f"{line['lead_days']}", f"{line['n_events']:,}", short_interval(line)) for line in lines)
     caption = f"{facts.horizons[-1]} days: AUROC by days before onset"
-    return CardTable(caption, ("Days before", "Injuries", "AUROC"), rows, (0, 1, 2), "metrics.evaluation.lead_days")
-
-
-def _cell(line: Mapping[str, Any] | None, decimals: int) -> str:
-    if line is None or line["value"] is None:
-        return "–"
-    if line["lower"] is None or line["upper"] is None:
-        return f"{line['value']:.{decimals}f} (no interval)"
-    return interval(line, decimals)
+    return CardTable(caption, ("Days before", "Injuries", "AUROC"), rows, (0, 1), "metrics.evaluation.lead_days")

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from features.specs import FeatureSpec
-from models.baselines import LABELS
 from models.bundle import Bundle
 from models.card.supplied import Supplied
 
@@ -92,6 +91,11 @@ class Facts:
              if (each["name"], each["horizon_days"], each["model"], each["against"]) == wanted), None
         )  # fmt: skip
 
+    def label(self, model: str) -> str:
+        """How a model of the evaluation is called in tables."""
+        names = self.get("evaluation", "names") or {}
+        return "this model" if model == MODEL else str(names.get(model, model.replace("_", " ")))
+
     @property
     def specs(self) -> Mapping[str, FeatureSpec]:
         return {spec.name: spec for spec in self.bundle.specs}
@@ -120,14 +124,28 @@ def _group(lines: Mapping[str, Mapping[str, Any]]) -> Group:
     return Group(int(first["n_events"]), value, interval(ratio), lines)
 
 
-def interval(metric: Mapping[str, Any] | None, decimals: int = 2) -> str:
+def interval(metric: Mapping[str, Any] | None) -> str:
     """ "0.61 (0.52 to 0.70)"; the reason in place of what is not there."""
     if metric is None or not _is_number(metric.get("value")):
         return f"no figure ({metric['reason']})" if metric and metric.get("reason") else "no figure"
-    value = f"{metric['value']:.{decimals}f}"
     if not has_interval(metric):
-        return f"{value} (no interval: {reason_of(metric)})"
-    return f"{value} ({metric['lower']:.{decimals}f} to {metric['upper']:.{decimals}f})".replace("-", "−")
+        return f"{figure(metric['value'])} (no interval: {reason_of(metric)})"
+    return f"{figure(metric['value'])} ({figure(metric['lower'])} to {figure(metric['upper'])})"
+
+
+def short_interval(metric: Mapping[str, Any] | None) -> str:
+    """The same for a cell of a table: a dash for no figure, no reason."""
+    if metric is None or not _is_number(metric.get("value")):
+        return "–"
+    return interval(metric) if has_interval(metric) else f"{figure(metric['value'])} (no interval)"
+
+
+def figure(value: float) -> str:
+    """A number with as many decimals as its size asks for: 107, 12.3, 0.47, 0.0048, 0.00012."""
+    size = abs(value)
+    decimals = 0 if size >= 100 else 1 if size >= 10 else 2 if size >= 0.1 else 4 if size >= 0.001 else 5
+    text = f"{value:,.{decimals}f}"
+    return "0" if float(text.replace(",", "")) == 0 else text.replace("-", "−")
 
 
 def reason_of(metric: Mapping[str, Any]) -> str:
@@ -156,7 +174,3 @@ def many(count: int, one: str, plural: str | None = None) -> str:
 
 def share(part: float, whole: float) -> str:
     return f"{100 * part / whole:.0f} %" if whole else "no cases"
-
-
-def model_label(name: str) -> str:
-    return "this model" if name == MODEL else LABELS.get(name, name.replace("_", " "))

@@ -6,14 +6,14 @@ from models.card.facts import Facts, has_interval, interval
 from models.card.lines import Answer, Line, gate, met, not_met, numbered
 
 MEASURES = {
-    "V1": ("AUROC", "auroc", 2),
-    "V2": ("Average precision, beside the prevalence", "average_precision", 3),
-    "V3": ("Calibration slope", "calibration_slope", 2),
-    "V4": ("Calibration intercept", "calibration_intercept", 2),
-    "V5": ("Observed : expected", "observed_expected", 2),
-    "V6": ("Brier score", "brier", 4),
-    "V7": ("Scaled Brier score", "scaled_brier", 3),
-    "V8": ("Net benefit", "net_benefit", 5),
+    "V1": ("AUROC", "auroc"),
+    "V2": ("Average precision, beside the prevalence", "average_precision"),
+    "V3": ("Calibration slope", "calibration_slope"),
+    "V4": ("Calibration intercept", "calibration_intercept"),
+    "V5": ("Observed : expected", "observed_expected"),
+    "V6": ("Brier score", "brier"),
+    "V7": ("Scaled Brier score", "scaled_brier"),
+    "V8": ("Net benefit", "net_benefit"),
 }
 PARTS = {
     "V9": (
@@ -37,10 +37,7 @@ RIVALS = ("age_history", "logistic")
 
 def performance_lines(facts: Facts) -> tuple[Line, ...]:
     """A line per measure, per part and per comparison, then the promotion gate."""
-    figures = [
-        (number, topic, lambda name=name, digits=digits: _measure(facts, name, digits))
-        for number, (topic, name, digits) in MEASURES.items()
-    ]
+    figures = [(number, topic, lambda name=name: _measure(facts, name)) for number, (topic, name) in MEASURES.items()]
     parts = [
         (number, topic, lambda table=table, what=what: _part(facts, table, what))
         for number, (topic, table, what) in PARTS.items()
@@ -52,11 +49,11 @@ def performance_lines(facts: Facts) -> tuple[Line, ...]:
     return numbered([*figures, *parts, *rest])
 
 
-def _measure(facts: Facts, name: str, decimals: int) -> Answer:
+def _measure(facts: Facts, name: str) -> Answer:
     if not facts.metrics:
         return not_met(facts.absent("evaluation"))
     found = {horizon: facts.metric(name, horizon) for horizon in facts.horizons}
-    told = [f"{horizon} days {interval(metric, decimals)}" for horizon, metric in found.items()]
+    told = [f"{horizon} days {interval(metric)}" for horizon, metric in found.items()]
     if not any(metric and metric["value"] is not None for metric in found.values()):
         return not_met(f"{'; '.join(told)}.", source="metrics.evaluation.metrics")
     rate = _prevalence(facts) if name == "average_precision" else ""
@@ -79,7 +76,7 @@ def _part(facts: Facts, table: str, what: str) -> Answer:
 
 def _prevalence(facts: Facts) -> str:
     rates = {horizon: facts.metric("event_rate", horizon) for horizon in facts.horizons}
-    told = [f"{horizon} days {interval(rate, 4)}" for horizon, rate in rates.items() if rate]
+    told = [f"{horizon} days {interval(rate)}" for horizon, rate in rates.items() if rate]
     return f"Prevalence: {'; '.join(told)}." if told else ""
 
 

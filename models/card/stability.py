@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from models.card.facts import Facts
+from models.card.facts import Facts, figure
 from models.card.lines import Answer, CardTable, Line, gate, met, not_met, numbered
 from models.card.tripod_methods import sample_size
-
-LEAST_BOOTSTRAPS = 200
-"""Riley & Collins 2023, Biom J 65(8):2200302, ask for at least so many bootstraps of the whole pipeline."""
 
 
 def stability_lines(facts: Facts) -> tuple[Line, ...]:
@@ -30,21 +27,17 @@ def _bootstraps(facts: Facts) -> Answer:
     found = facts.get("instability")
     if not found:
         return not_met(facts.absent("instability"))
-    count = int(found.get("bootstraps", 0))
-    enough = count >= LEAST_BOOTSTRAPS
-    told = (
-        f"{count} bootstraps, {'at or above' if enough else 'below'} the {LEAST_BOOTSTRAPS} that the method asks for."
-    )
-    return met(
-        *map(str, found.get("sentences", ())), source="metrics.instability", gates=[gate(enough, told, "warning")]
-    )
+    count, advised = int(found["bootstraps"]), int(found["advised_bootstraps"])
+    is_enough = count >= advised
+    told = f"{count} refits to athletes drawn anew, {'at or above' if is_enough else 'below'} the {advised} advised."
+    return met(*map(str, found["sentences"]), source="metrics.instability", gates=[gate(is_enough, told, "warning")])
 
 
 def _figure(facts: Facts, part: str) -> Answer:
     found = facts.get("instability")
     if not found:
         return not_met(facts.absent("instability"))
-    told = [f"{name.replace('_', ' ')} {value:.3g}" for name, value in _numbers(found).items() if part in name]
+    told = [f"{name.replace('_', ' ')} {figure(value)}" for name, value in _numbers(found).items() if part in name]
     if not told:
         return not_met("The refits of this training were not asked for it.")
     return met(f"{', '.join(told)}.", source="metrics.instability")

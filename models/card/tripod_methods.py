@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from models.card.facts import MODEL, Facts, listed, many, model_label
+from models.card.facts import MODEL, Facts, listed, many
 from models.card.leak_gates import leak_gates
 from models.card.lines import Answer, CardTable, Gate, Line, gate, met, not_applicable, not_met, numbered
 from models.card.tripod_setting import small_groups, supplied
@@ -161,7 +161,7 @@ def _measures(facts: Facts) -> Answer:
     rivals = dict.fromkeys(each["model"] for each in facts.metrics if each["model"] != MODEL)
     without = sum(each["lower"] is None for each in facts.metrics)
     return met(
-        f"{len(names)} measures ({', '.join(names)}) of this model and of {', '.join(map(model_label, rivals))}, with "
+        f"{len(names)} measures ({', '.join(names)}) of this model and of {', '.join(map(facts.label, rivals))}, with "
         f"95 % intervals by {facts.bundle.settings.resamples:,} resamples of whole athletes.",
         f"{without} of {len(facts.metrics)} figures have no interval." if without else "",
         source="metrics.evaluation.metrics, settings.resamples",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from models.card.facts import MODEL, Facts, has_interval, interval, listed, many, model_label, share
+from models.card.facts import MODEL, Facts, has_interval, interval, listed, many, share, short_interval
 from models.card.lines import Answer, CardTable, Line, gate, met, not_applicable, not_met, numbered
 from models.card.tripod_methods import fairness, squads
 from models.card.tripod_setting import supplied
@@ -14,7 +14,6 @@ SHOWN = (
     "brier", "scaled_brier", "net_benefit",
 )  # fmt: skip
 """Measures of the card's table of performance, in its order; others that an evaluation has follow."""
-DECIMALS = {"event_rate": 4, "brier": 4, "scaled_brier": 3, "net_benefit": 5, "average_precision": 3}
 
 
 def results_lines(facts: Facts, before: Sequence[Line]) -> tuple[Line, ...]:
@@ -152,29 +151,20 @@ def _performance_table(facts: Facts, horizon_days: int) -> CardTable | None:
     models = list(dict.fromkeys(each["model"] for each in here))
     names = sorted(dict.fromkeys(each["name"] for each in here), key=_place)
     rows = tuple(
-        (name.replace("_", " "), *(_cell(facts, name, horizon_days, model) for model in models)) for name in names
+        (name.replace("_", " "), *(short_interval(facts.metric(name, horizon_days, model)) for model in models))
+        for name in names
     )
     auroc = facts.metric("auroc", horizon_days) or here[0]
     caption = (
         f"{horizon_days} days: {auroc['n_rows']:,} athlete-days of {auroc['n_athletes']} athletes before "
         f"{many(auroc['n_events'], 'injury', 'injuries')}; 95 % intervals by athlete bootstrap"
     )
-    header = ("Measure", *(model_label(model) for model in models))
+    header = ("Measure", *(facts.label(model) for model in models))
     return CardTable(caption, header, rows, tuple(range(1, len(header))), "metrics.evaluation.metrics")
 
 
 def _place(name: str) -> tuple[int, str]:
     return (SHOWN.index(name) if name in SHOWN else len(SHOWN), name)
-
-
-def _cell(facts: Facts, name: str, horizon_days: int, model: str) -> str:
-    found = facts.metric(name, horizon_days, model)
-    if found is None or found["value"] is None:
-        return "–"
-    decimals = DECIMALS.get(name, 2)
-    if not has_interval(found):
-        return f"{found['value']:.{decimals}f} (no interval)".replace("-", "−")
-    return interval(found, decimals)
 
 
 def comparison_table(facts: Facts) -> CardTable | None:
@@ -184,9 +174,8 @@ def comparison_table(facts: Facts) -> CardTable | None:
         return None
     rivals = list(dict.fromkeys(each["against"] for each in found))
     rows = tuple(
-        (f"{horizon} days", model_label(rival), *(
-            interval(facts.metric(name, horizon, against=rival), decimals)
-            for name, decimals in (("auroc", 2), ("net_benefit", 5))
+        (f"{horizon} days", facts.label(rival), *(
+            short_interval(facts.metric(name, horizon, against=rival)) for name in ("auroc", "net_benefit")
         ))
         for horizon in facts.horizons for rival in rivals
     )  # fmt: skip
