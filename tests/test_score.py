@@ -158,10 +158,11 @@ def test_one_of_whom_neither_enough_nor_age_nor_history_is_known_is_not_scored(
 
 def newcomers(tables: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
     """The tables with two athletes of whom nothing is recorded but a birth date, or not even that."""
-    one = tables["athletes"].tail(1)
+    athletes = tables["athletes"]
+    one = athletes[athletes["superseded_at"].isna()].tail(1)
     known = pd.Timestamp("2025-03-01 05:00", tz="UTC")
     rows = [
-        one.assign(athlete_id=name, birth_date=born, known_at=known, left_date=pd.NaT, superseded_at=pd.NaT)
+        one.assign(athlete_id=name, birth_date=born, known_at=known, left_date=pd.NaT)
         for name, born in (("NEW-1", pd.Timestamp("2001-03-17")), ("NEW-2", pd.NaT))
     ]
     added = pd.concat(rows).astype(one.dtypes.to_dict())
