@@ -23,7 +23,8 @@ from models.tested import Tested, tested_rows
 
 CHALLENGER, CHAMPION = "challenger", "champion"
 HIGHER_IS_BETTER = ("auroc", "net_benefit", "average_precision", "scaled_brier")
-DECIDING = ("auroc", "net_benefit")
+WORDS = {"auroc": "AUROC", "net_benefit": "net benefit"}
+DECIDING = tuple(WORDS)
 Kind = Literal["later days", "same folds"]
 
 
@@ -101,9 +102,9 @@ class Comparison:
         deciding = [score for score in self.scores if score.name in DECIDING]
         for score in deciding:
             if score.difference.upper < 0:
-                yield f"shown to be worse than the champion: {score.name} by {with_interval(score.difference)}"
-        if not any(score.difference.value > 0 for score in deciding):
-            told = ", ".join(f"{score.name} by {with_interval(score.difference)}" for score in deciding)
+                yield f"shown to be worse than the champion: {WORDS[score.name]} by {with_interval(score.difference)}"
+        if deciding and not any(score.difference.value > 0 for score in deciding):
+            told = ", ".join(f"{WORDS[score.name]} by {with_interval(score.difference)}" for score in deciding)
             yield f"not estimated to be better than the champion: {told}"
 
     def as_json(self) -> dict[str, Any]:
