@@ -6,7 +6,7 @@ that too few injuries carry is left out and the line says why.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -18,7 +18,7 @@ from models.alerts import BUDGETS, AlertPolicy
 from models.calibration_curve import Smoothed
 from models.estimator import Floats
 from models.metrics import Metric
-from models.tested import Tested
+from models.tested import MODEL, Tested
 
 LEAST_EVENTS = 10
 """Fewer injuries give a subgroup no figure that depends on them (standards: TRIPOD+AI item 3c, 14)."""
@@ -169,8 +169,8 @@ def _quantiles(rows: metrics.Clusters, risk: Floats) -> dict[str, Floats]:
     }
 
 
-def decision_curve(tested: Tested, models: Sequence[str]) -> Iterator[Line]:
-    """Net benefit per 1,000 athlete-days by threshold: each model, flagging everybody, and the model's gain.
+def decision_curve(tested: Tested) -> Iterator[Line]:
+    """Net benefit per 1,000 athlete-days by threshold: the model, flagging everybody, and the model's gain.
 
     Flagging nobody gives 0. The gain is over the better of everybody and nobody, chosen in each resample.
     """
@@ -178,10 +178,9 @@ def decision_curve(tested: Tested, models: Sequence[str]) -> Iterator[Line]:
     for worth in FALSE_ALERTS:
         threshold = 1 / (1 + worth)
         keys = {"false_alerts_per_injury": worth, "threshold": threshold}
-        benefit = {name: _benefit(tested, tested.chance(name), threshold) for name in models}
-        benefit["everybody"] = _benefit(tested, everybody, threshold)
-        gain = benefit[models[0]] - np.maximum(benefit["everybody"], 0.0)
-        for name, draws in {**benefit, "gain": gain}.items():
+        own, all_flagged = (_benefit(tested, chance, threshold) for chance in (tested.chance(), everybody))
+        gain = own - np.maximum(all_flagged, 0.0)
+        for name, draws in {MODEL: own, "everybody": all_flagged, "gain": gain}.items():
             yield line(tested.horizon_days, tested.summary("net_benefit_per_1000", draws), of=name, **keys)
 
 

@@ -204,7 +204,7 @@ def _judge(
         "lead_days": breakdown.lead_table(tested),
         "subgroups": breakdown.subgroup_table(tested, subgroups, policy),
         "risk_distribution": breakdown.risk_distribution(tested),
-        "decision_curve": breakdown.decision_curve(tested, (MODEL, *compared)),
+        "decision_curve": breakdown.decision_curve(tested),
         "calibration_curve": breakdown.calibration_lines(tested, curve),
     }
     tables = {name: pd.DataFrame(each) for name, each in lines.items()}

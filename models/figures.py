@@ -59,24 +59,6 @@ class _Rows:
         return 0 < self.events < self.label.size
 
 
-def evaluation_figures(
-    label: npt.ArrayLike,
-    scores: Mapping[str, npt.ArrayLike],
-    athletes: npt.ArrayLike,
-    horizon_days: int,
-    auroc: Mapping[str, Interval],
-) -> dict[str, Figure]:
-    """All curves of one horizon by file stem ("roc_7d", ...); the first score is the model evaluated."""
-    model = next(iter(scores))
-    return {
-        f"roc_{horizon_days}d": roc(label, scores, horizon_days, auroc),
-        f"precision_recall_{horizon_days}d": precision_recall(label, scores, horizon_days),
-        f"calibration_{horizon_days}d": calibration(label, scores[model], athletes, horizon_days),
-        f"decision_curve_{horizon_days}d": decision_curve(label, scores, horizon_days),
-        f"risk_distribution_{horizon_days}d": risk_distribution(label, scores[model], horizon_days),
-    }
-
-
 def roc(
     label: npt.ArrayLike,
     scores: Mapping[str, npt.ArrayLike],
@@ -121,9 +103,16 @@ def precision_recall(label: npt.ArrayLike, scores: Mapping[str, npt.ArrayLike], 
     return figure
 
 
-def calibration(label: npt.ArrayLike, probability: npt.ArrayLike, athletes: npt.ArrayLike, horizon_days: int) -> Figure:
+def calibration(
+    label: npt.ArrayLike,
+    probability: npt.ArrayLike,
+    athletes: npt.ArrayLike,
+    horizon_days: int,
+    curve: pd.DataFrame | None = None,
+) -> Figure:
     """Observed share of injuries against predicted probability, in bins of equal size.
 
+    `curve` (predicted, value, lower, upper) is the smoothed share with its band (models/calibration_curve.py).
     The bars are 95% intervals from drawing athletes, not days: days of one athlete are not independent.
     At least five athlete-days before an injury per bin on average, ten bins at most.
     """
@@ -135,6 +124,11 @@ def calibration(label: npt.ArrayLike, probability: npt.ArrayLike, athletes: npt.
     top = 1.08 * float(max(points["upper"].max(), points["predicted"].max()))
     axes.plot([0, top], [0, top], color=GREY, linewidth=0.8, label="perfect calibration")
     below, above = points["observed"] - points["lower"], points["upper"] - points["observed"]
+    if curve is not None and len(curve):
+        axes.fill_between(curve["predicted"], curve["lower"], curve["upper"], color=SKY, alpha=0.25, linewidth=0)
+        axes.plot(
+            curve["predicted"], curve["value"], color=ORANGE, linewidth=1.8, label="smoothed, 95% band by athlete"
+        )
     axes.errorbar(
         points["predicted"], points["observed"], yerr=np.stack([below, above]).clip(min=0), color=BLUE,
         marker="o", markersize=5, linewidth=1.6, elinewidth=1.1, capsize=3,
@@ -153,9 +147,15 @@ def calibration(label: npt.ArrayLike, probability: npt.ArrayLike, athletes: npt.
     return figure
 
 
-def decision_curve(label: npt.ArrayLike, scores: Mapping[str, npt.ArrayLike], horizon_days: int) -> Figure:
+def decision_curve(
+    label: npt.ArrayLike,
+    scores: Mapping[str, npt.ArrayLike],
+    horizon_days: int,
+    numbers: pd.DataFrame | None = None,
+) -> Figure:
     """Net benefit by risk threshold beside flagging everybody and nobody (Vickers and Elkin 2006).
 
+    `numbers` (of, threshold, value, lower, upper) adds the first score's intervals at its thresholds.
     Thresholds run up to the highest that still flags one row in two hundred under any of the scores that are
     probabilities; a score outside 0..1 has no threshold and is left out.
     """
@@ -169,6 +169,10 @@ def decision_curve(label: npt.ArrayLike, scores: Mapping[str, npt.ArrayLike], ho
     for name, score in probabilities.items():
         benefit = 1000 * net_benefit(rows.label, score, thresholds)
         axes.plot(thresholds, benefit, label=name, **_line(rows, name))
+    if numbers is not None:
+        own = numbers[(numbers["of"] == next(iter(scores))) & (numbers["threshold"] <= thresholds[-1])]
+        reach = np.stack([own["value"] - own["lower"], own["upper"] - own["value"]]).clip(min=0)
+        axes.errorbar(own["threshold"], own["value"], yerr=reach, color=BLUE, fmt="none", elinewidth=1.1, capsize=3)
     everybody = 1000 * net_benefit(rows.label, np.ones(rows.label.size), thresholds)
     axes.plot(thresholds, everybody, color="black", linewidth=0.9, linestyle=(0, (4, 2)), label="flag everybody")
     axes.axhline(0, color="black", linewidth=0.9, label="flag nobody")
@@ -214,6 +218,26 @@ def risk_distribution(label: npt.ArrayLike, probability: npt.ArrayLike, horizon_
     axes.set_ylabel("Share of the athlete-days with this outcome")
     axes.set_ylim(0, axes.get_ylim()[1] * 1.22)
     axes.legend(loc="upper left")
+    return figure
+
+
+def lead_days(table: pd.DataFrame, horizon_days: int) -> Figure:
+    """AUROC of athlete-days so many days before an onset, with 95% intervals (lead_days, value, lower, upper)."""
+    figure = Figure(figsize=(7.2, 4.2), layout="constrained")
+    axes = figure.add_subplot()
+    _plain(axes)
+    axes.set_title(f"Ranking by lead time, {_horizon(horizon_days)}", loc="left", fontsize=12, fontweight="bold")
+    reach = np.stack([table["value"] - table["lower"], table["upper"] - table["value"]]).clip(min=0)
+    axes.axhline(0.5, color=GREY, linewidth=0.8, label="chance (0.50)")
+    axes.errorbar(
+        table["lead_days"], table["value"], yerr=reach, color=BLUE, marker="o", linewidth=1.4, capsize=3,
+        label="AUROC, 95% interval by athlete",
+    )  # fmt: skip
+    axes.set(ylim=(0, 1.02))
+    axes.invert_xaxis()
+    axes.set_xlabel("Days before the onset")
+    axes.set_ylabel("AUROC against days without an injury to follow")
+    axes.legend(loc="lower left")
     return figure
 
 

@@ -232,10 +232,10 @@ class Design:
 
 UNSEEN_AND_LATER = "unseen athletes, later time"
 FLATTERS = {
-    UNSEEN_AND_LATER: "nothing: what a new athlete would get",
-    "unseen athletes, any time": "what is common to a season (calendar, staff, weather) was seen in training",
-    "later time, athletes seen": "fixed traits and habits of the tested athletes were seen in training",
-    "unseen squad, later time": "nothing: what a new squad would get",
+    UNSEEN_AND_LATER: "nothing: it is what a new athlete would get",
+    "unseen athletes, any time": "the season: what all athletes share on a day was seen in training",
+    "later time, athletes seen": "the athlete: fixed traits and habits of the tested were seen in training",
+    "unseen squad, later time": "nothing: it is what a new squad would get",
 }
 """What each design knows that a real prediction would not."""
 
@@ -257,7 +257,7 @@ def other_designs(
     _, any_time, seen, unseen_squad = FLATTERS
     codes, names = pd.factorize(squads)
     if len(names) < 2:
-        squad = Design(unseen_squad, FLATTERS[unseen_squad], (), f"needs two squads or more: found {len(names)}")
+        squad = Design(unseen_squad, FLATTERS[unseen_squad], (), f"needs two squads or more and found {len(names)}")
     else:
         squad = _design(unseen_squad, rows, list(_by_period(rows, chosen, codes)))
     return (
@@ -270,7 +270,7 @@ def other_designs(
 def _design(name: str, rows: _Rows, every: list[Fold]) -> Design:
     usable = tuple(fold for fold in every if _can_teach(rows, fold))
     if not _tested_events(rows, list(usable)):
-        return Design(name, FLATTERS[name], (), "no fold has an injury both in its training and in its test part")
+        return Design(name, FLATTERS[name], (), "has no fold with an injury both in its training and in its test part")
     return Design(name, FLATTERS[name], usable)
 
 

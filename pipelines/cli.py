@@ -261,8 +261,8 @@ def train(
     from models.gate import load_limits
     from pipelines.clock import utc_now
     from pipelines.console import print_json, progress
+    from pipelines.evaluation_output import show_evaluation
     from pipelines.promote import train_and_ask
-    from pipelines.show import show_evaluation
     from pipelines.train import load_recipe
     from pipelines.train import train as run
 
@@ -287,24 +287,43 @@ def train(
 
 
 @app.command(epilog=EXIT_CODES)
-def evaluate(store: StoreOption, configs: ConfigsOption = None, as_json: JsonOption = False) -> None:
+def evaluate(
+    store: StoreOption,
+    designs: Annotated[
+        bool,
+        typer.Option(
+            "--designs/--no-designs", help="Also under easier splits and with squads held out, to see what flatters."
+        ),
+    ] = True,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", help="Folder for tables (Markdown, CSV, JSON) and figures.", file_okay=False, show_default=False
+        ),
+    ] = None,
+    configs: ConfigsOption = None,
+    as_json: JsonOption = False,
+) -> None:
     """Judge this recipe on the store's data: unseen athletes at later times, beside every baseline, with intervals.
 
     Nothing is registered. Where the data cannot carry a figure, the output says so.
     """
     from pipelines.console import print_json, progress
-    from pipelines.show import show_evaluation
+    from pipelines.evaluation_output import show_evaluation, write_evaluation
     from pipelines.train import load_recipe, training_set, try_evaluation
 
     recipe = load_recipe(configs)
     with _run(store, "evaluate") as (opened, facts), progress() as report:
         training = training_set(opened, recipe, None, report)
-        found, verdict = try_evaluation(training, recipe, report)
+        found, verdict = try_evaluation(training, recipe, report, designs)
         facts |= {"athlete_days": len(training.index), "evaluated": found is not None}
+    page = None if out is None or found is None else write_evaluation(found, verdict, out)
     if as_json:
         print_json({"verdict": list(verdict), "evaluation": found.as_json() if found else None})
-    else:
-        show_evaluation(found, verdict)
+        return
+    show_evaluation(found, verdict)
+    if page is not None:
+        _say(f"Tables and figures: {page}")
 
 
 @app.command(epilog=EXIT_CODES)

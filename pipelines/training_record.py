@@ -14,8 +14,9 @@ import pandas as pd
 from models import splits
 from models.estimator import HorizonModel
 from models.evaluation import Evaluation
+from models.evaluation_figures import evaluation_figures
 from models.explain import by_factor, contributions
-from models.figures import evaluation_figures, importance
+from models.figures import importance
 from models.tested import MODEL
 
 if TYPE_CHECKING:
@@ -78,36 +79,16 @@ def figures_of(
         "feature_importance": importance(weights.features[days].rename(labels), f"Features, {days} days"),
         "factor_importance": importance(weights.factors[days].rename(named), f"Factors, {days} days"),
     }
-    for horizon in evaluation.horizons_days if evaluation else ():
-        assert evaluation is not None
-        drawn |= _curves(evaluation, horizon)
-    return drawn
-
-
-def _curves(evaluation: Evaluation, horizon: int) -> dict[str, Any]:
-    rows = evaluation.out_of_fold
-    rows = rows[rows["horizon_days"] == horizon]
-    names = [MODEL, *dict.fromkeys(s.model for s in evaluation.scores if s.model != MODEL)]
-    auroc: dict[str, tuple[float, float, float]] = {}
-    for score in evaluation.scores:
-        if (score.horizon_days, score.against, score.metric.name) == (horizon, None, "auroc_pooled"):
-            auroc[score.model] = (score.metric.value, score.metric.lower, score.metric.upper)
-    return evaluation_figures(
-        rows["label"].to_numpy(),
-        {name: rows[name].to_numpy() for name in names},
-        rows["athlete_id"],
-        horizon,
-        auroc,
-    )
+    return drawn | (evaluation_figures(evaluation) if evaluation else {})
 
 
 def tables_of(weights: Weights, evaluation: Evaluation | None) -> dict[str, pd.DataFrame]:
-    """Importance of features and factors, and every metric."""
+    """Importance of features and factors, every metric, and the tables behind them."""
     kept = {
         "feature_importance": weights.features.reset_index(names="feature"),
         "factor_importance": weights.factors.reset_index(names="factor"),
     }
-    return kept | ({"metrics": evaluation.table()} if evaluation else {})
+    return kept | ({"metrics": evaluation.table(), **evaluation.tables} if evaluation else {})
 
 
 def predictions_of(evaluation: Evaluation | None) -> pd.DataFrame | None:

@@ -13,7 +13,7 @@ from models import estimator
 from models.baselines import BASELINES, BaselineFeatures
 
 SETTINGS = replace(estimator.load_settings(), logistic_c=0.1)
-NAMES = BaselineFeatures(age="age", history=("injuries",), acwr="acwr")
+NAMES = BaselineFeatures(age="age", history=("injuries",), acwr="acwr", muscle_history="injuries", weekly=("acwr",))
 
 
 def squad(rows: int = 600) -> tuple[pd.DataFrame, np.ndarray]:
@@ -70,7 +70,7 @@ def test_a_side_of_the_rule_that_training_never_saw_gets_the_rate_of_all() -> No
     assert list(fitted.predict(pd.DataFrame({"acwr": [1.9, np.nan]}))) == [0.5, 0.5]
 
 
-@pytest.mark.parametrize("name", ["age_history", "logistic", "acwr_rule"])
+@pytest.mark.parametrize("name", ["previous_injury", "age_history", "logistic", "acwr_rule", "hughes", "weekly_trees"])
 def test_a_baseline_without_its_features_gives_the_base_rate_and_says_so(name: str) -> None:
     features, label = squad()
     fitted = BASELINES[name](features * np.nan, label, NAMES, SETTINGS)
@@ -80,7 +80,7 @@ def test_a_baseline_without_its_features_gives_the_base_rate_and_says_so(name: s
 
 def test_specs_without_such_features_are_no_error() -> None:
     features, label = squad()
-    for name in ("age_history", "acwr_rule"):
+    for name in ("previous_injury", "age_history", "acwr_rule", "hughes", "weekly_trees"):
         fitted = BASELINES[name](features, label, BaselineFeatures(), SETTINGS)
         assert fitted.predict(features.iloc[:1])[0] == pytest.approx(label.mean())
 
@@ -101,3 +101,30 @@ def test_every_baseline_gives_probabilities_with_few_events_and_much_missing(nam
     chance = BASELINES[name](features, label, NAMES, SETTINGS).predict(features)
     assert ((chance >= 0) & (chance <= 1)).all()
     assert chance.mean() == pytest.approx(label.mean(), rel=0.2)
+
+
+def test_a_previous_injury_gives_the_training_rate_of_those_who_had_one() -> None:
+    features = pd.DataFrame({"injuries": [0.0, 0, 0, 0, 1, 3, np.nan, np.nan]})
+    label = np.array([0.0, 0, 0, 1, 1, 0, 1, 1])
+    fitted = BASELINES["previous_injury"](features, label, NAMES, SETTINGS)
+    assert list(fitted.predict(pd.DataFrame({"injuries": [0.0, 2.0, np.nan]}))) == [0.25, 0.5, 1.0]
+
+
+def test_hughes_model_is_a_plain_logistic_regression_on_age_and_count() -> None:
+    features, label = squad()
+    fitted = BASELINES["hughes"](features, label, NAMES, SETTINGS)
+    two = features[["age", "injuries"]].to_numpy()
+    oracle = LogisticRegression(C=np.inf, tol=1e-10, max_iter=1000).fit(two, label)
+    assert fitted.predict(features) == pytest.approx(oracle.predict_proba(two)[:, 1], abs=1e-3)
+
+
+def test_balanced_trees_find_a_step_and_give_chances_at_the_training_rate() -> None:
+    generator = np.random.default_rng(4)
+    features = pd.DataFrame({"acwr": generator.uniform(0.5, 2.0, 4000), "age": generator.normal(25, 4, 4000)})
+    label = (generator.random(4000) < np.where(features["acwr"] > 1.5, 0.09, 0.01)).astype(float)
+    chance = BASELINES["weekly_trees"](features, label, NAMES, SETTINGS).predict(features)
+    high, low = chance[features["acwr"] > 1.5].mean(), chance[features["acwr"] <= 1.5].mean()
+    assert high == pytest.approx(0.09, abs=0.03)
+    assert low == pytest.approx(0.01, abs=0.01)
+    other = features.assign(age=0.0)  # a feature of a longer window is not read
+    assert (BASELINES["weekly_trees"](other, label, NAMES, SETTINGS).predict(other) == chance).all()

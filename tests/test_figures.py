@@ -128,16 +128,45 @@ def test_two_features_of_one_label_keep_a_bar_each() -> None:
     [([0.0] * 4, "no injury"), ([1.0] * 4, "no uninjured day"), ([float("nan")] * 4, "no athlete-day")],
 )
 def test_rows_without_both_outcomes_give_a_figure_that_says_so(label: list[float], reason: str) -> None:
-    drawn = figures.evaluation_figures(label, SCORES, ["a", "a", "b", "b"], 7, {})
-    for name in ("roc_7d", "precision_recall_7d", "calibration_7d", "decision_curve_7d"):
-        assert f"No curve: {reason} among these rows." in texts(drawn[name])
+    for drawn in (
+        figures.roc(label, SCORES, 7),
+        figures.precision_recall(label, SCORES, 7),
+        figures.calibration(label, SCORES["model"], ["a", "a", "b", "b"], 7),
+        figures.decision_curve(label, SCORES, 7),
+    ):
+        assert f"No curve: {reason} among these rows." in texts(drawn)
+
+
+def test_the_smoothed_curve_and_the_intervals_of_net_benefit_are_drawn_where_they_are_given() -> None:
+    curve = pd.DataFrame({"predicted": [0.1, 0.6], "value": [0.2, 0.5], "lower": [0.1, 0.4], "upper": [0.3, 0.9]})
+    drawn = figures.calibration(LABEL, SCORES["model"], ["a", "a", "b", "b"], 7, curve)
+    assert line(drawn, "smoothed").tolist() == [[0.1, 0.2], [0.6, 0.5]]
+    numbers = pd.DataFrame({
+        "of": ["model", "everybody"], "threshold": [0.1, 0.1], "value": [400.0, 1.0], "lower": [300.0, 0.0],
+        "upper": [500.0, 2.0],
+    })  # fmt: skip
+    bars = figures.decision_curve(LABEL, SCORES, 7, numbers).axes[0].collections
+    assert [segment.tolist() for segment in bars[0].get_segments()] == [[[0.1, 300.0], [0.1, 500.0]]]
+
+
+def test_lead_days_run_towards_the_onset() -> None:
+    table = pd.DataFrame({"lead_days": [0, 3], "value": [0.7, 0.6], "lower": [0.6, 0.5], "upper": [0.8, 0.7]})
+    axes = figures.lead_days(table, 7).axes[0]
+    assert axes.xaxis_inverted()
+    assert axes.get_lines()[1].get_xydata().tolist() == [[0.0, 0.7], [3.0, 0.6]]
 
 
 @pytest.mark.parametrize("kind", ["png", "svg"])
 def test_every_figure_can_be_written(kind: str) -> None:
-    drawn = figures.evaluation_figures(LABEL, SCORES, ["a", "a", "b", "b"], 7, {"model": (0.75, 0.6, 0.8)})
+    drawn = [
+        figures.roc(LABEL, SCORES, 7, {"model": (0.75, 0.6, 0.8)}),
+        figures.precision_recall(LABEL, SCORES, 7),
+        figures.calibration(LABEL, SCORES["model"], ["a", "a", "b", "b"], 7),
+        figures.decision_curve(LABEL, SCORES, 7),
+        figures.risk_distribution(LABEL, SCORES["model"], 7),
+    ]
     bars = [figures.importance({"a": 0.0}, "Features"), figures.importance({}, "Factors")]
-    for figure in [*drawn.values(), *bars]:
+    for figure in [*drawn, *bars]:
         file = BytesIO()
         figure.savefig(file, format=kind)
         assert file.getvalue()[:5] == {"png": b"\x89PNG\r", "svg": b"<?xml"}[kind]

@@ -152,3 +152,60 @@ def test_thinning_keeps_each_athletes_first_row_of_every_period() -> None:
 def test_rows_that_are_far_apart_already_are_not_thinned() -> None:
     index = squad(3, 70).iloc[::7]
     assert list(splits.thin(index, 3)) == list(range(len(index)))
+
+
+def test_a_fold_counts_what_was_known_on_its_cut_and_is_left_out_if_it_then_knew_of_no_injury() -> None:
+    index = squad(8, 100)
+    label = injured(index, ["A00", "A01", "A02", "A03"], 20)
+    settings = replace(SETTINGS, repeats=1, athlete_folds=2)
+    asked: set[pd.Timestamp] = set()
+
+    def nothing_heard_before(day: pd.Timestamp) -> np.ndarray:
+        asked.add(day)
+        return np.where(day < pd.Timestamp("2021-03-10"), 0.0, label)[:, None]
+
+    whole = splits.plan(index, 7, settings, label)
+    heard = splits.plan(index, 7, settings, label, nothing_heard_before)
+    assert min(fold.cut for fold in whole.folds) < pd.Timestamp("2021-03-10")
+    assert min(fold.cut for fold in heard.folds) >= pd.Timestamp("2021-03-10")
+    assert asked >= {fold.cut for fold in heard.folds}
+
+
+def designs(index: pd.DataFrame, label: np.ndarray, squads: np.ndarray) -> tuple[splits.Plan, dict[str, splits.Design]]:
+    chosen = splits.plan(index, 14, SETTINGS, label)
+    return chosen, {each.name: each for each in splits.other_designs(index, squads, 14, chosen, label)}
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_every_design_tests_rows_that_the_evaluation_tests_and_keeps_its_own_half_apart(seed: int) -> None:
+    index, label = random_world(seed)
+    clubs = np.where(index["athlete_id"] < "A06", "first", "second")
+    chosen, others = designs(index, label, clubs)
+    tested = set(np.concatenate([fold.test for fold in chosen.folds]))
+    for design in others.values():
+        assert design.reason is None
+        assert set(np.concatenate([fold.test for fold in design.folds])) <= tested
+    for fold in others["unseen athletes, any time"].folds:
+        train, test = index.iloc[fold.train], index.iloc[fold.test]
+        assert not set(train["athlete_id"]) & set(test["athlete_id"])
+        assert train["date"].max() >= test["date"].min()
+    for name in ("later time, athletes seen", "unseen squad, later time"):
+        for fold in others[name].folds:
+            assert index["date"].iloc[fold.train].max() + pd.Timedelta(days=13) < index["date"].iloc[fold.test].min()
+    assert any(
+        set(index["athlete_id"].iloc[fold.train]) >= set(index["athlete_id"].iloc[fold.test])
+        for fold in others["later time, athletes seen"].folds
+    )
+    for fold in others["unseen squad, later time"].folds:
+        assert set(clubs[fold.train]) | set(clubs[fold.test]) == {"first", "second"}
+        assert not set(clubs[fold.train]) & set(clubs[fold.test])
+
+
+def test_a_design_that_the_data_cannot_carry_says_why() -> None:
+    index, label = random_world(1)
+    alone = designs(index, label, np.full(len(index), "first"))[1]["unseen squad, later time"]
+    assert (alone.folds, alone.reason) == ((), "needs two squads or more and found 1")
+    hurt = set(index["athlete_id"][label == 1])
+    clubs = np.where(index["athlete_id"].isin(hurt), "hurt", "sound")
+    apart = designs(index, label, clubs)[1]["unseen squad, later time"]
+    assert apart.reason == "has no fold with an injury both in its training and in its test part"

@@ -1,0 +1,224 @@
+"""An evaluation for people: the same tables on a terminal and, with figures and CSV, in a folder."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from rich.markup import escape
+from rich.table import Column, Table
+
+from models.breakdown import LEAST_EVENTS
+from models.evaluation import Evaluation
+from models.metrics import Metric
+from models.tested import MODEL
+from pipelines.console import out, right
+from serving.report.wording import number
+
+SHORT_LABELS = {
+    "event_rate": "event rate",
+    "auroc": "AUROC",
+    "auroc_pooled": "AUROC pooled over folds",
+    "average_precision": "average precision",
+    "prevalence_line": "average precision of chance",
+    "brier": "Brier",
+    "scaled_brier": "scaled Brier",
+    "calibration_slope": "calibration slope",
+    "calibration_intercept": "calibration intercept",
+    "observed_expected": "observed : expected",
+    "ici": "ICI (mean distance of curve)",
+    "e50": "E50 (median distance)",
+    "e90": "E90 (90th percentile)",
+    "net_benefit": "net benefit",
+    "alert_rate": "flags per athlete-week",
+    "alert_precision": "alert precision",
+    "alert_recall": "alert recall of injuries",
+    "false_alerts_per_injury": "false alerts per injury found",
+    "warning_days": "median days of warning",
+}
+"""The model's own measures, in the order of the table."""
+
+_BESIDE = ("auroc", "average_precision", "calibration_slope", "observed_expected", "alert_recall")
+_GROUPS = ("event_rate", "mean_risk", "alert_rate", "auroc", "observed_expected", "calibration_slope")
+_ALERTS = ("alert_precision", "alert_recall", "false_alerts_per_injury", "warning_days")
+_DESIGNS = ("auroc", "average_precision", "prevalence_line", "observed_expected", "calibration_slope")
+_INTERVALS = "[95 % interval by athlete bootstrap]"
+
+
+@dataclass(frozen=True)
+class Section:
+    """A table under its title, with what to know when reading it."""
+
+    title: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    note: str = ""
+
+
+def show_evaluation(evaluation: Evaluation | None, verdict: Sequence[str]) -> None:
+    """The measures at each horizon, the model beside the others, alerts, subgroups and designs; then the verdict."""
+    console = out()
+    for section in _sections(evaluation, every=False) if evaluation else ():
+        if section.rows:
+            console.print(_as_table(section))
+        if section.note:
+            console.print(escape(section.note), soft_wrap=True)
+    for sentence in verdict:
+        console.print(f"- {escape(sentence)}", soft_wrap=True)
+
+
+def _as_table(section: Section) -> Table:
+    columns = (Column(section.header[0], no_wrap=True), *(right(name) for name in section.header[1:]))
+    table = Table(*columns, title=escape(section.title))
+    for row in section.rows:
+        table.add_row(*map(escape, row))
+    return table
+
+
+def write_evaluation(evaluation: Evaluation, verdict: Sequence[str], folder: Path) -> Path:
+    """evaluation.md, evaluation.json, a CSV per table and a PNG per figure in `folder`; returns the first."""
+    from models.evaluation_figures import evaluation_figures
+
+    folder.mkdir(parents=True, exist_ok=True)
+    content = json.dumps({"verdict": list(verdict), "evaluation": evaluation.as_json()}, indent=1, default=str)
+    (folder / "evaluation.json").write_text(content, encoding="utf-8")
+    for name, table in {"metrics": evaluation.table(), **evaluation.tables}.items():
+        table.to_csv(folder / f"{name}.csv", index=False)
+    drawn = evaluation_figures(evaluation)
+    for stem, figure in drawn.items():
+        figure.savefig(folder / f"{stem}.png", dpi=120)
+    page = folder / "evaluation.md"
+    page.write_text(_as_markdown(list(_sections(evaluation, every=True)), verdict, list(drawn)), encoding="utf-8")
+    return page
+
+
+def _as_markdown(sections: Sequence[Section], verdict: Sequence[str], figures: Sequence[str]) -> str:
+    parts = ["# Evaluation", "\n".join(f"- {sentence}" for sentence in verdict)]
+    for section in sections:
+        parts.append(f"## {section.title}")
+        lines = [section.header, tuple("---" for _ in section.header), *section.rows] if section.rows else []
+        parts += ["\n".join("| " + " | ".join(line) + " |" for line in lines)] if lines else []
+        parts += [section.note] if section.note else []
+    parts += [f"![{stem.replace('_', ' ')}]({stem}.png)" for stem in figures]
+    return "\n\n".join(parts) + "\n"
+
+
+def _sections(evaluation: Evaluation, every: bool) -> Iterator[Section]:
+    """Tables in order of reading; with `every` also subgroups of few injuries and the details of each horizon."""
+    scored = sorted({score.horizon_days for score in evaluation.scores})
+    if not scored:
+        return
+    yield _own(evaluation, scored)
+    for horizon in scored:
+        yield _beside(evaluation, horizon)
+    for horizon in scored if every else scored[:1]:
+        yield _by(evaluation, "alerts", horizon, "budget", "flags per squad and week", _ALERTS, "Alerts")
+        yield _by(evaluation, "lead_days", horizon, "lead_days", "days before onset", ("auroc",), "By lead day")
+        yield from _subgroups(evaluation, horizon, every)
+    if "designs" in evaluation.tables:
+        yield _designs(evaluation)
+
+
+def _own(evaluation: Evaluation, horizons: Sequence[int]) -> Section:
+    found = {
+        (s.metric.name, s.horizon_days): s.metric for s in evaluation.scores if (s.model, s.against) == (MODEL, None)
+    }
+    rows = [
+        (words, *(_with_interval(found.get((name, horizon))) for horizon in horizons))
+        for name, words in SHORT_LABELS.items()
+    ]
+    sizes = [found["auroc", horizon] for horizon in horizons]
+    counts = ("athlete-days", *(f"{each.n_rows:,}" for each in sizes))
+    injuries = ("injuries, athletes", *(f"{each.n_events}, {each.n_athletes}" for each in sizes))
+    reasons = dict.fromkeys(metric.reason for metric in found.values() if metric.reason)
+    note = " ".join(f"{reason[0].upper()}{reason[1:]}." for reason in reasons if reason)
+    title = f"This model on unseen athletes at later times {_INTERVALS}"
+    return Section(title, ("", *(f"{horizon} days" for horizon in horizons)), (counts, injuries, *rows), note)
+
+
+def _beside(evaluation: Evaluation, horizon: int) -> Section:
+    found = {(s.model, s.against, s.metric.name): s.metric for s in evaluation.scores if s.horizon_days == horizon}
+    rows = []
+    for model in (MODEL, *evaluation.names):
+        own = (_with_interval(found.get((model, None, name))) for name in _BESIDE)
+        gain = "" if model == MODEL else _with_interval(found.get((MODEL, model, "auroc")))
+        words = "this model" if model == MODEL else evaluation.names[model]
+        rows.append((words, *own, gain))
+    header = ("", *(SHORT_LABELS[name] for name in _BESIDE), "this model's AUROC less its")
+    title = f"{horizon} days, beside what it must beat, in the same folds {_INTERVALS}"
+    return Section(title, header, tuple(rows))
+
+
+def _by(
+    evaluation: Evaluation, name: str, horizon: int, key: str, words: str, measures: Sequence[str], title: str
+) -> Section:
+    table = evaluation.tables[name]
+    lines = table[table["horizon_days"] == horizon]
+    rows = [
+        (str(value), *(_cells(part, measures)), str(part["n_events"].iloc[0]))
+        for value, part in lines.groupby(key, sort=False)
+    ]
+    header = (words, *(SHORT_LABELS[measure] for measure in measures), "injuries")
+    return Section(f"{title}, {horizon} days {_INTERVALS}", header, tuple(rows))
+
+
+def _subgroups(evaluation: Evaluation, horizon: int, every: bool) -> Iterator[Section]:
+    table = evaluation.tables["subgroups"]
+    if table.empty:
+        return
+    lines = table[table["horizon_days"] == horizon]
+    rows, few = [], 0
+    for (by, subgroup), part in lines.groupby(["by", "subgroup"], sort=False):
+        injuries = int(part["n_events"].iloc[0])
+        few += injuries < LEAST_EVENTS
+        if every or injuries >= LEAST_EVENTS:
+            sizes = (f"{part['n_athletes'].iloc[0]:,}", f"{part['n_rows'].iloc[0]:,}", str(injuries))
+            rows.append((f"{by}: {subgroup}", *sizes, *_cells(part, _GROUPS)))
+    words = {**SHORT_LABELS, "mean_risk": "mean predicted"}
+    header = ("", "athletes", "days", "injuries", *(words[name] for name in _GROUPS))
+    note = (
+        f"{few} subgroups have fewer than {LEAST_EVENTS} injuries within {horizon} days: "
+        "too few to judge the model there." if few else ""
+    )  # fmt: skip
+    yield Section(f"Subgroups, {horizon} days {_INTERVALS}", header, tuple(rows), note)
+
+
+def _designs(evaluation: Evaluation) -> Section:
+    table = evaluation.tables["designs"]
+    rows, notes = [], []
+    for design, part in table.groupby("design", sort=False):
+        rows.append((str(design), *_cells(part, _DESIGNS), str(part["n_events"].iloc[0])))
+        reasons = {str(reason) for reason in part["reason"].dropna() if part["n_rows"].iloc[0] == 0}
+        notes.append(f"{design}: flattered by {part['flatters'].iloc[0]}." if not reasons else "")
+        notes += [f"{design}: not to be had, it {reason}." for reason in reasons]
+    header = ("", *(SHORT_LABELS[name] for name in _DESIGNS), "injuries")
+    title = f"The same model under other splits, {table['horizon_days'].iloc[0]} days {_INTERVALS}"
+    return Section(title, header, tuple(rows), "\n".join(filter(None, notes)))
+
+
+def _cells(lines: pd.DataFrame, measures: Sequence[str]) -> tuple[str, ...]:
+    by_name: Mapping[Any, Any] = lines.set_index("name")[["value", "lower", "upper"]].to_dict("index")
+    return tuple(_figures(**by_name[name]) for name in measures)
+
+
+def _with_interval(metric: Metric | None) -> str:
+    return "–" if metric is None else _figures(metric.value, metric.lower, metric.upper)
+
+
+def _figures(value: float, lower: float, upper: float) -> str:
+    if math.isnan(value):
+        return "–"
+    if math.isnan(lower):
+        return f"{_figure(value)} [none]"
+    return f"{_figure(value)} [{_figure(lower)}, {_figure(upper)}]"
+
+
+def _figure(value: float) -> str:
+    """Three significant digits, at most four after the point."""
+    decimals = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2 if abs(value) >= 0.1 else 4
+    return number(value, decimals)
