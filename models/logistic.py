@@ -65,10 +65,13 @@ def logistic_from_json(content: Mapping[str, Any]) -> Logistic:
     return Logistic(content["base"], tuple(Term(**term) for term in content["terms"]))
 
 
-def learn_logistic(features: pd.DataFrame, label: Floats, columns: Sequence[str], inverse_penalty: float) -> Logistic:
-    """Median imputation, missing indicators, scaling and L2-penalised regression, all learnt from these rows alone.
+def learn_logistic(
+    features: pd.DataFrame, label: Floats, columns: Sequence[str], inverse_penalty: float, l1_share: float = 0.0
+) -> Logistic:
+    """Median imputation, missing indicators, scaling and penalised regression, all learnt from these rows alone.
 
-    Each of `columns` must hold a value, and `label` both classes.
+    The penalty is L2, but for the share of it that is L1. Each of `columns` must hold a value, and `label` both
+    classes.
     """
     from sklearn.linear_model import LogisticRegression
 
@@ -79,7 +82,10 @@ def learn_logistic(features: pd.DataFrame, label: Floats, columns: Sequence[str]
     centres, spreads = design.mean(axis=0), design.std(axis=0)
     varies = spreads > 0
     scaled = (design[:, varies] - centres[varies]) / spreads[varies]
-    fitted = LogisticRegression(C=inverse_penalty, solver="newton-cholesky", tol=1e-7, max_iter=200)
+    solver = {"solver": "saga", "tol": 1e-3, "max_iter": 3000, "random_state": 0}
+    if not l1_share:
+        solver = {"solver": "newton-cholesky", "tol": 1e-7, "max_iter": 200}
+    fitted = LogisticRegression(C=inverse_penalty, l1_ratio=l1_share, **solver)
     fitted.fit(scaled, label)
     weights = np.zeros(len(spreads))
     weights[varies] = fitted.coef_[0] / spreads[varies]
