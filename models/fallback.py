@@ -123,7 +123,7 @@ def share_missing(features: pd.DataFrame, names: Sequence[str], missed: Mapping[
     return features[usual].isna().mean(axis=1).to_numpy() if usual else np.zeros(len(features))
 
 
-def tested_below_floor(out_of_fold: pd.DataFrame, share: Floats, floor: float) -> str:
+def floor_in_words(out_of_fold: pd.DataFrame, share: Floats, floor: float) -> str:
     """Which part of an evaluation concerns athlete-days that the fall-back would have scored, in a sentence.
 
     `out_of_fold` is that of models.evaluation.Evaluation; `share` is `share_missing` of each row of the index. Counted
@@ -140,7 +140,7 @@ def tested_below_floor(out_of_fold: pd.DataFrame, share: Floats, floor: float) -
             "for athletes without history, are not tested on this data."
         )
     return (
-        f"{len(below):,} of {len(tested):,} tested athlete-days, of {below['athlete_id'].nunique()} athletes, lack "
+        f"{len(below):,} of {len(tested):,} tested athlete-days (athletes: {below['athlete_id'].nunique()}) lack "
         f"{limit}; an injury followed {int(below['label'].sum())} of them within {days} days. Here they have the "
         "model's score, in use that by age and injury history alone."
     )

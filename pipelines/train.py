@@ -31,7 +31,7 @@ from models.bundle import Bundle, summarise
 from models.card import Supplied, load_supplied
 from models.estimator import HorizonModel, Settings, fit_horizons, load_settings
 from models.evaluation import Evaluation, evaluate
-from models.fallback import Fallback, fit_fallback, share_missing, tested_below_floor
+from models.fallback import Fallback, fit_fallback, floor_in_words, share_missing
 from models.recalibration import Recalibration, fit_recalibrations, unseen_scores
 from models.registry import RegisteredModel, log_training, set_alias
 from models.replay import Replay, make_replay
@@ -230,7 +230,7 @@ def try_evaluation(
     except NotReady as error:
         return None, (f"No evaluation: {error}",)
     missing = share_missing(training.features, training.model_features, dict(training.features.isna().mean()))
-    floor = tested_below_floor(found.out_of_fold, missing, recipe.target.abstain_share_missing)
+    floor = floor_in_words(found.out_of_fold, missing, recipe.target.abstain_share_missing)
     return found, (*found.verdict, floor)
 
 
