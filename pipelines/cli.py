@@ -295,6 +295,14 @@ def evaluate(
             "--designs/--no-designs", help="Also under easier splits and with squads held out, to see what flatters."
         ),
     ] = True,
+    learners: Annotated[
+        str | None,
+        typer.Option(
+            "--learners",
+            help="Alternatives to judge in the same folds: all, or names with commas between (docs/learners.md).",
+            show_default=False,
+        ),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -308,20 +316,24 @@ def evaluate(
 
     Nothing is registered. Where the data cannot carry a figure, the output says so.
     """
+    from models.learners import EVERY, chosen, not_installed
     from pipelines.console import print_json, progress
     from pipelines.evaluation_output import show_evaluation, write_evaluation
     from pipelines.train import load_recipe, training_set, try_evaluation
 
+    alternatives = chosen(learners) if learners else ()
     recipe = load_recipe(configs)
     with _run(store, "evaluate") as (opened, facts), progress() as report:
         training = training_set(opened, recipe, None, report)
-        found, verdict = try_evaluation(training, recipe, report, designs)
+        found, verdict = try_evaluation(training, recipe, report, designs, alternatives)
         facts |= {"athlete_days": len(training.index), "evaluated": found is not None}
     page = None if out is None or found is None else write_evaluation(found, verdict, out)
     if as_json:
         print_json({"verdict": list(verdict), "evaluation": found.as_json() if found else None})
         return
     show_evaluation(found, verdict)
+    if learners == EVERY and not_installed():
+        _say(f"Left out, not installed: {', '.join(not_installed())}. Run: pip install 'strainwatch[learners]'")
     if page is not None:
         _say(f"Tables and figures: {page}")
 

@@ -32,6 +32,7 @@ from models.card import Supplied, load_supplied
 from models.estimator import HorizonModel, Settings, fit_horizons, load_settings
 from models.evaluation import Evaluation, evaluate
 from models.fallback import Fallback, fit_fallback, floor_in_words, share_missing
+from models.learner import Learner
 from models.recalibration import Recalibration, fit_recalibrations, unseen_scores
 from models.registry import RegisteredModel, log_training, set_alias
 from models.replay import Replay, make_replay
@@ -203,11 +204,16 @@ def assemble(
 
 
 def try_evaluation(
-    training: TrainingSet, recipe: Recipe, progress: Report, designs: bool = False
+    training: TrainingSet,
+    recipe: Recipe,
+    progress: Report,
+    designs: bool = False,
+    alternatives: Sequence[Learner] = (),
 ) -> tuple[Evaluation | None, tuple[str, ...]]:
     """The evaluation, or None and the reason in words where the data cannot carry one.
 
-    With `designs` the model is also judged under easier splits, which takes as long again.
+    With `designs` the model is also judged under easier splits, which takes as long again; `alternatives` learn in the
+    model's own folds.
     """
     monotone = _monotone(training)
     try:
@@ -225,6 +231,7 @@ def try_evaluation(
             alerts=recipe.alerts,
             subgroups=subgroups(training, BASELINE_FEATURES),
             designs=designs,
+            alternatives=alternatives,
             progress=lambda done, total: progress("evaluating on unseen athletes at later times", done, total),
         )
     except NotReady as error:
