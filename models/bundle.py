@@ -30,8 +30,9 @@ from models.estimator import Bag, Calibration, HorizonModel, Settings, settings_
 from models.fallback import Fallback, fallback_from_json
 from models.recalibration import Recalibration, recalibration_from_json
 from models.replay import Replay
+from models.spread import Spread
 
-FORMAT = 2
+FORMAT = 3
 """Rises with any change that older readers would misread. 2: scores of athletes without history and by squad."""
 CONTENT_FILE = "bundle.json"
 _MEMBERS, _REPLAY = "members", "replay"
@@ -169,6 +170,7 @@ def _model_as_json(model: HorizonModel) -> dict[str, Any]:
             "kind": model.calibration.kind,
             "coefficients": list(model.calibration.coefficients),
         },
+        "spread": None if model.spread is None else model.spread.as_json(),
     }
 
 
@@ -176,7 +178,9 @@ def _model_from_json(content: Mapping[str, Any], folder: Path) -> HorizonModel:
     members = tuple((folder / name).read_bytes().decode("utf-8") for name in content["members"])
     bag = Bag(members, tuple(content["feature_names"]), content["base_log_odds"])
     found = content["calibration"]
-    return HorizonModel(content["horizon_days"], bag, Calibration(found["kind"], tuple(found["coefficients"])))
+    calibration = Calibration(found["kind"], tuple(found["coefficients"]))
+    spread = None if content["spread"] is None else Spread(**content["spread"])
+    return HorizonModel(content["horizon_days"], bag, calibration, spread)
 
 
 def _read(folder: Path) -> Bundle:

@@ -20,6 +20,7 @@ from scipy.optimize import minimize
 
 import configs
 from configs.errors import ConfigError, IntegrityError, NotReady
+from models.spread import Spread
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -44,7 +45,7 @@ _RANGES: Mapping[str, tuple[float, float]] = {
     "least_athletes": (4, 10**6), "least_days": (1, 10**5), "least_event_athletes": (2, 10**6),
     "logistic_c": (1e-9, 1e9), "resamples": (100, 100_000),
     "acceptable_false_alerts": (0.1, 10_000), "squad_shift_events": (1, 10**6), "squad_slope_events": (1, 10**6),
-    "squad_shift_sd": (1e-3, 10), "squad_slope_sd": (1e-3, 10),
+    "squad_shift_sd": (1e-3, 10), "squad_slope_sd": (1e-3, 10), "refits": (2, 10_000), "refit_members": (2, 1000),
 }  # fmt: skip
 
 
@@ -82,6 +83,8 @@ class Settings:
     logistic_c: float
     resamples: int
     acceptable_false_alerts: float
+    refits: int
+    refit_members: int
 
     def as_json(self) -> dict[str, Any]:
         """A plain mapping that `settings_from_json` reads back."""
@@ -165,14 +168,17 @@ class HorizonModel:
     horizon_days: int
     bag: Bag
     calibration: Calibration
+    spread: Spread | None = None
+    """What its intervals are made of, once the pipeline was refitted (models/instability.py)."""
 
 
 @dataclass(frozen=True)
 class Predicted:
     """Predictions of all horizons: every array is (horizons, rows), horizons in ascending order.
 
-    `lower` and `upper` are the 5th and 95th percentile over the bag's members. `source_horizon` is the
-    horizon in days whose model set the score: a shorter one where the own model scored lower.
+    `lower` to `upper` is a 90 % interval of the score that the pipeline gives on average over squads to learn from
+    (models/spread.py; not the chance that the true risk lies inside); NaN for models that were never refitted.
+    `source_horizon` is the horizon in days whose model set the score: a shorter one where the own model scored lower.
     """
 
     horizons_days: tuple[int, ...]
@@ -486,27 +492,16 @@ def predict(models: Sequence[HorizonModel], features: pd.DataFrame) -> Predicted
     raw = [member_log_odds(model.bag, features) for model in ordered]
     pairs = list(zip(ordered, raw, strict=True))
     own = np.vstack([model.calibration.log_odds(scores.mean(axis=0)) for model, scores in pairs])
-    members = np.stack([_resized(model.calibration.log_odds(scores), raw) for model, scores in pairs])
-    log_odds = np.maximum.accumulate(own, axis=0)
-    chance = probability(log_odds)
-    spread = probability(np.maximum.accumulate(members, axis=0))
-    lower, upper = np.percentile(spread, INTERVAL_PERCENTILES, axis=1)
+    reach = np.vstack([_reach(model, scores) for model, scores in pairs])
+    log_odds, lower, upper = (np.maximum.accumulate(each, axis=0) for each in (own, own - reach, own + reach))
     horizons = tuple(model.horizon_days for model in ordered)
-    # The members' maxima can all lie above the maximum of their means: the interval is widened to hold it.
     return Predicted(
-        horizons,
-        log_odds,
-        chance,
-        np.minimum(lower, chance),
-        np.maximum(upper, chance),
-        sources(own, horizons),
+        horizons, log_odds, probability(log_odds), probability(lower), probability(upper), sources(own, horizons)
     )
 
 
-def _resized(scores: Floats, all_scores: Sequence[Floats]) -> Floats:
-    """`scores` with members repeated up to the size of the largest bag, to pair members across horizons."""
-    most = max(len(each) for each in all_scores)
-    return scores[np.arange(most) % len(scores)]
+def _reach(model: HorizonModel, raw: Floats) -> Floats:
+    return np.full(raw.shape[1], np.nan) if model.spread is None else model.spread.reach(raw)
 
 
 def sources(own: Floats, horizons_days: tuple[int, ...]) -> Ints:

@@ -153,12 +153,14 @@ def row_spacing(material: Material, settings: Settings, tables: Tables) -> LeakC
     Where days before injuries were left out but not days before others, any longer window holds the label (Lövdal et
     al. 2021's public data set: 22 days before every injury). Only days before a row are looked at.
     """
-    columns = pd.concat([_gaps(material), record_counts(material, tables)], axis=1)
-    told = _worst(columns, material, settings)
+    kept = splits.thin(material.index, settings.every_days)
+    columns = pd.concat([_gaps(material), record_counts(material, tables)], axis=1).iloc[kept].reset_index(drop=True)
+    rows = material.rows(kept)
+    told = _worst(columns, rows, settings)
     if told is None:
         return _untested("row_spacing", "how rows are spaced")
     if told.lower > TELLING:
-        means = _means(columns[list(told.columns)], material.labels[told.horizon])
+        means = _means(columns[list(told.columns)], rows.labels[told.horizon])
         sentence = f"How rows are spaced tells who will be injured: {told}, most of it by {means}."
     else:
         sentence = f"How rows are spaced does not tell who will be injured: {told}; it fails above {TELLING:.2f}."
@@ -227,12 +229,12 @@ def athlete_order(material: Material, settings: Settings) -> LeakCheck:
     found = [each for each in (_order_of_ids(material), _worst(place, material, settings)) if each is not None]
     told = max(found, key=lambda each: each.lower, default=None)
     if told is None:
-        return _untested("athlete_id", "who it is")
+        return _untested("athlete_order", "who it is")
     if told.lower > TELLING:
         sentence = f"The order of ids or rows tells who will be injured: {told}, by {', '.join(told.columns)}."
     else:
         sentence = f"The order of ids and rows does not tell who will be injured: {told}; it fails above {TELLING:.2f}."
-    return told.check("athlete_id", sentence, passed=not told.lower > TELLING)
+    return told.check("athlete_order", sentence, passed=not told.lower > TELLING)
 
 
 def _order_of_ids(material: Material) -> _Told | None:

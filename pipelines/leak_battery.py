@@ -1,13 +1,12 @@
-"""The leak battery on a training set: which moments are built again, and what the checks say at a terminal."""
+"""The leak battery on a training set: which moments are built again, and what the checks say in words."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from rich.markup import escape
 
 from features.build import build_features
 from features.row_facts import prepare
@@ -15,7 +14,6 @@ from features.specs import DerivedSpec, FeatureSpec, WindowSpec
 from models.estimator import Ints
 from models.foresight import builder
 from models.leaks import LeakCheck, Material, Rebuilding, battery
-from pipelines.console import out
 
 if TYPE_CHECKING:
     from pipelines.train import Recipe, TrainingSet
@@ -28,7 +26,7 @@ NEVER_HAPPENED = frozenset({"injuries", "returns"})
 SINCE = frozenset({"days_since", "years_since", "days_since_rest"})
 
 
-def leak_battery(training: TrainingSet, recipe: Recipe, monotone: dict[str, int]) -> tuple[LeakCheck, ...]:
+def leak_battery(training: TrainingSet, recipe: Recipe, monotone: Mapping[str, int]) -> tuple[LeakCheck, ...]:
     """Every leak check on what the model learns from."""
     material = Material(
         index=training.index,
@@ -48,7 +46,7 @@ def _rebuilding(training: TrainingSet, recipe: Recipe) -> Rebuilding:
         tables=training.tables,
         moments=mornings(training.index, training.labels),
         dated=dated,
-        value_dates=built.value_dates[training.model_features],
+        value_dates=built.value_dates,
     )
 
 
@@ -71,13 +69,8 @@ def absent_by_fact(specs: Sequence[FeatureSpec]) -> frozenset[str]:
     return frozenset(found)
 
 
-def show_battery(checks: Sequence[LeakCheck]) -> None:
-    """How many checks passed; the sentence of each that failed, then of each that warns."""
-    for line in in_words(checks):
-        out().print(f"- {escape(line)}", soft_wrap=True)
-
-
 def in_words(checks: Sequence[LeakCheck]) -> Iterator[str]:
+    """How many checks passed; the sentence of each that failed, then of each that warns."""
     failed = [check for check in checks if not check.passed]
     yield f"Leak battery: {len(checks) - len(failed)} of {len(checks)} checks passed."
     for check in sorted(failed, key=lambda each: not each.blocks):

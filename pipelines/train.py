@@ -7,7 +7,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,7 @@ from pipelines.card import card_table, with_facts
 from pipelines.console import Report
 from pipelines.data import Store, data_cut, fingerprint, read_tables
 from pipelines.judging import labels_as_known, subgroups, with_weekly
+from pipelines.scrutiny import scrutinise
 from pipelines.training_record import (
     code_version,
     figures_of,
@@ -141,8 +142,11 @@ def train(
     """
     training = training_set(store, recipe, until, progress)
     evaluation, verdict = try_evaluation(training, recipe, progress)
-    models = _fit(training, recipe, progress)
+    fitted = _fit(training, recipe, progress)
+    models, scrutiny = scrutinise(training, recipe, fitted, _monotone(training), progress)
+    verdict = (*verdict, *scrutiny.sentences())
     bundle = _bundle(training, recipe, models, evaluation, verdict, now)
+    bundle = replace(bundle, metrics={**bundle.metrics, **scrutiny.as_json()})
     bundle = with_facts(bundle, store, training, recipe, evaluation, until)
     progress("logging to MLflow", 0, 1)
     weights = weights_of(training, models)

@@ -13,6 +13,7 @@ from sklearn.linear_model import LogisticRegression
 from configs.errors import ConfigError, IntegrityError, NotReady
 from models import estimator
 from models.estimator import Bag, Calibration, HorizonModel, Settings
+from models.spread import Spread
 
 SMALL = replace(estimator.load_settings(), members=6, trees=30)
 
@@ -235,18 +236,30 @@ def test_a_longer_horizon_never_scores_lower_and_names_whose_score_it_took() -> 
     assert {7, 14} == set(predicted.source_horizon[1])
 
 
-def test_the_interval_spans_the_members_and_never_narrows_below_a_shorter_horizon() -> None:
+def test_the_interval_holds_the_score_and_never_lies_below_that_of_a_shorter_horizon() -> None:
     features, label, athletes = squad()
-    models = estimator.fit_horizons(features, pd.DataFrame({"7": label, "14": label}), athletes, SMALL, {})
+    labels = pd.DataFrame({"7": label, "14": label})
+    wide, narrow = (Spread(12, -1.0, level, 0.01, 0.05, 0.2) for level in (0.3, 0.02))
+    models = [
+        replace(model, spread=spread)
+        for model, spread in zip(
+            estimator.fit_horizons(features, labels, athletes, SMALL, {}), (wide, narrow), strict=True
+        )
+    ]
     predicted = estimator.predict(models, features)
     assert ((predicted.lower <= predicted.probability) & (predicted.probability <= predicted.upper)).all()
     assert (np.diff(predicted.lower, axis=0) >= 0).all()
     assert (np.diff(predicted.upper, axis=0) >= 0).all()
-    first = models[0]
-    members = first.calibration.log_odds(estimator.member_log_odds(first.bag, features))
-    low, high = np.percentile(estimator.probability(members), [5, 95], axis=0)
-    assert predicted.lower[0] == pytest.approx(np.minimum(low, predicted.probability[0]))
-    assert predicted.upper[0] == pytest.approx(np.maximum(high, predicted.probability[0]))
+    reach = wide.reach(estimator.member_log_odds(models[0].bag, features))
+    assert predicted.upper[0] == pytest.approx(estimator.probability(predicted.log_odds[0] + reach))
+
+
+def test_models_that_were_never_refitted_have_scores_and_no_intervals() -> None:
+    features, label, athletes = squad()
+    models = estimator.fit_horizons(features, pd.DataFrame({"7": label}), athletes, SMALL, {})
+    predicted = estimator.predict(models, features)
+    assert np.isfinite(predicted.probability).all()
+    assert np.isnan(predicted.lower).all() and np.isnan(predicted.upper).all()
 
 
 def test_a_feature_that_was_not_built_is_named() -> None:

@@ -114,8 +114,8 @@ def test_rows_left_out_before_injuries_alone_are_told_by_their_gaps() -> None:
     nobody = np.zeros(len(material.index), dtype=bool)
     found = leaks.row_spacing(material.rows(np.flatnonzero(~left_out)), SETTINGS, tables(material, nobody))
     assert not found.passed and found.blocks
-    assert found.columns == ("rows in the last 28 days",)
-    assert "rows in the last 28 days (6 before injuries, 26 otherwise)" in found.sentence
+    assert set(found.columns) == {"days since the previous row", "rows in the last 28 days"}
+    assert "days since the previous row (23 before injuries, 1 otherwise)" in found.sentence
 
 
 def test_records_left_out_before_injuries_alone_are_told_by_their_number() -> None:
@@ -261,7 +261,7 @@ def test_the_features_of_a_store_with_late_rows_and_corrections_pass_the_checks_
     checks = leak_battery(trained, load_recipe(squad.configs), {})
     assert leaks.failing(checks) == ()
     assert [check.name for check in checks] == [
-        "missingness", "row_spacing", "athlete_id", "shuffled_labels", "future_rows", "value_dates", "single_feature",
+        "missingness", "row_spacing", "athlete_order", "shuffled_labels", "future_rows", "value_dates", "single_feature",
         "train_against_test",
     ]  # fmt: skip
 

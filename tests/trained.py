@@ -16,6 +16,7 @@ from features.target import Target, load_target
 from models.bundle import Bundle, summarise
 from models.estimator import fit_horizons, load_settings
 from models.replay import make_replay
+from models.spread import Spread
 from tests.worlds import START, random_world
 
 HORIZONS = ("7", "14", "28")
@@ -29,7 +30,8 @@ def small_bundle(version: str = "2024-04-01.test") -> Bundle:
     features = build_features(index, prepare(tables, target), specs).values  # a FeatureSet's
     settings = replace(load_settings(), members=2, trees=5)
     chosen = features[model_features(specs)]
-    models = fit_horizons(chosen, _labels(index), index["athlete_id"].to_numpy(), settings, {})
+    fitted = fit_horizons(chosen, _labels(index), index["athlete_id"].to_numpy(), settings, {})
+    models = tuple(replace(model, spread=Spread(12, -3.0, 0.1, 0.01, 0.05, 0.2)) for model in fitted)
     return Bundle(
         version=version,
         trained_at=pd.Timestamp("2024-04-30 12:00", tz="UTC"),
