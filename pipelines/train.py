@@ -143,7 +143,7 @@ def train(
     training = training_set(store, recipe, until, progress)
     evaluation, verdict = try_evaluation(training, recipe, progress)
     fitted = _fit(training, recipe, progress)
-    models, scrutiny = scrutinise(training, recipe, fitted, _monotone(training), progress)
+    models, scrutiny = scrutinise(training, recipe, fitted, directions(training), progress)
     verdict = (*verdict, *scrutiny.sentences())
     bundle = _bundle(training, recipe, models, evaluation, verdict, now)
     bundle = replace(bundle, metrics={**bundle.metrics, **scrutiny.as_json()})
@@ -219,7 +219,7 @@ def try_evaluation(
     With `designs` the model is also judged under easier splits, which takes as long again; `alternatives` learn in the
     model's own folds.
     """
-    monotone = _monotone(training)
+    monotone = directions(training)
     try:
         found = evaluate(
             training.index,
@@ -296,7 +296,8 @@ def _usable(specs: Sequence[FeatureSpec], values: pd.DataFrame) -> tuple[tuple[F
     return kept, names
 
 
-def _monotone(training: TrainingSet) -> dict[str, int]:
+def directions(training: TrainingSet) -> dict[str, int]:
+    """Each model feature with the direction that the model is held to: 1, -1, or 0 for none."""
     used = set(training.model_features)
     return {spec.name: spec.monotone for spec in training.specs if spec.name in used}
 
@@ -314,7 +315,7 @@ def _fit(training: TrainingSet, recipe: Recipe, progress: Report) -> tuple[Horiz
         training.labels.iloc[rows],
         training.index["athlete_id"].to_numpy()[rows],
         recipe.settings,
-        _monotone(training),
+        directions(training),
     )
     progress("fitting the final bag", 1, 1)
     return models
