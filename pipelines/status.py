@@ -10,7 +10,9 @@ import pandas as pd
 from rich.markup import escape
 from rich.table import Table
 
+from configs.errors import IntegrityError
 from features.tables import TABLES
+from models.promotion import disagreement
 from models.registry import VersionStatus, versions
 from pipelines.console import out
 from pipelines.daily import score_database
@@ -38,6 +40,7 @@ class Status:
     scored_moments: int
     last_scored: str
     last_run: dict[str, Any] | None
+    promotion_trouble: str | None = None
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -65,6 +68,7 @@ class Status:
             f"Last run: {run['command']} at {run['started_at']}, exit code {run['exit_code']}."
             if run
             else "No run yet.",
+            *([self.promotion_trouble] if self.promotion_trouble else []),
         )
 
 
@@ -84,7 +88,15 @@ def status_of(store: Store) -> Status:
         scored_moments=moments.count,
         last_scored=f"{moments.last:%Y-%m-%d %H:%M} UTC" if moments.count else "",
         last_run=last_run(store.path),
+        promotion_trouble=_promotion_trouble(store),
     )
+
+
+def _promotion_trouble(store: Store) -> str | None:
+    try:
+        return disagreement(store.path)
+    except IntegrityError as error:  # a status that fails would hide the rest
+        return str(error)
 
 
 def _table_status(name: str, table: pd.DataFrame) -> TableStatus:

@@ -173,8 +173,8 @@ def test_evaluate_and_train_print_every_metric_beside_every_baseline(own_squad: 
     assert found["evaluation"] is not None and found["athletes"] == 10
     status = json.loads(strainwatch("status", "--store", own_squad.path, "--json").out)
     assert [(model["version"], model["aliases"]) for model in status["models"]] == [
-        (2, ["champion"]),
-        (1, []),
+        (2, ["challenger"]),
+        (1, ["champion"]),
     ]
     assert status["models"][0]["label"] == found["model_version"]
 

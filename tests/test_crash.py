@@ -14,6 +14,8 @@ import pandas as pd
 import pytest
 
 from features.tables import TABLES
+from models.promotion import read_log
+from models.promotion_log import effective
 from models.registry import champion, versions
 from pipelines.data import fingerprint, open_store, read_tables
 from pipelines.run_log import RUN_LOG
@@ -191,11 +193,12 @@ def test_ingest_killed_at_its_writes_and_at_any_time(squad: Squad, deadly: Deadl
 # --- train ----------------------------------------------------------------------------------------
 
 
-def test_train_killed_again_and_again_leaves_the_old_champion_until_the_same_command_makes_a_new_one(
+def test_train_killed_again_and_again_leaves_the_champion_and_the_same_command_then_registers_and_asks_the_gate(
     squad: Squad, deadly: Deadly, tmp_path: Path
 ) -> None:
     own = squad.copy(tmp_path / "store")
     old, _ = champion(own.path)
+    first = read_log(own.path)
     command = ["train", "--store", own.path, "--configs", own.configs, "--until", "2025-03-30"]
     code, writes = deadly(None, ["train", "--store", squad.copy(tmp_path / "whole").path, *command[3:]])
     assert code == 0 and writes > 20
@@ -203,10 +206,15 @@ def test_train_killed_again_and_again_leaves_the_old_champion_until_the_same_com
         assert deadly(number, command) == (KILLED, -1), number
         assert_readable(own)
         assert champion(own.path)[0].version == old.version
+        assert read_log(own.path)[:1] == first
+        assert all(entry.action == "kept" for entry in read_log(own.path)[1:])
         assert own.score(DAY).outcome in ("scored", "unchanged")
     ran = strainwatch(*command, "--json")
     assert (ran.code, ran.err) == (0, "")
-    assert_one_champion(own, json.loads(ran.out)["model_version"])
+    assert_one_champion(own, old.version)
+    told = json.loads(ran.out)
+    assert [each.label for each in versions(own.path) if "challenger" in each.aliases] == [told["model_version"]]
+    assert (read_log(own.path)[-1].action, read_log(own.path)[-1].candidate) == ("kept", told["version"])
 
 
 def test_the_first_train_killed_at_any_time_leaves_a_store_that_trains(squad: Squad, tmp_path: Path) -> None:
@@ -222,7 +230,10 @@ def test_the_first_train_killed_at_any_time_leaves_a_store_that_trains(squad: Sq
         assert_readable(own)
     ran = strainwatch(*command, "--json")
     assert (ran.code, ran.err) == (0, "")
-    assert_one_champion(own, json.loads(ran.out)["model_version"])
+    told = json.loads(ran.out)
+    first = effective(read_log(own.path))[0]
+    assert (first.action, first.after) == ("first", told["promotion"]["champion"])
+    assert_one_champion(own, next(each.label for each in versions(own.path) if each.version == first.after))
 
 
 def assert_one_champion(squad: Squad, version: str) -> None:
@@ -234,6 +245,7 @@ def assert_one_champion(squad: Squad, version: str) -> None:
         ".lock",
         "artifacts",
         "mlflow.db",
+        "promotions.jsonl",
     }
     assert leftovers == set()
     assert list((squad.path / "tables").iterdir())
