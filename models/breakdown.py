@@ -68,7 +68,7 @@ def _injuries(tested: Tested, chosen: Any) -> int:
 
 
 def subgroup_table(tested: Tested, groups: pd.DataFrame, policy: AlertPolicy) -> Iterator[Line]:
-    """Figures of each value of each column of `groups` (one row per row of the index, None where not known).
+    """Figures of each value of each column of `groups` (one row per row of the index, missing where not known).
 
     Ranking counts pairs of the same subgroup and fold; flags are those of the whole squad's list.
     """

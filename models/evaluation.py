@@ -142,7 +142,7 @@ def evaluate(
     out_of_fold, notes = predictions(data, plan.folds, learning, progress)
     tested = [rows for days in horizons if (rows := tested_rows(out_of_fold, onsets, days, settings))]
     by_squad = _with_squads(subgroups, data)
-    judged = [_judge(each, tuple(compared), by_squad, policy, settings) for each in tested]
+    judged = [judge(each, tuple(compared), by_squad, policy, settings) for each in tested]
     scores = tuple(score for each in judged for score in each.scores)
     tables = _joined([each.tables for each in judged])
     if designs:
@@ -192,9 +192,10 @@ class Judged:
     tables: Mapping[str, pd.DataFrame]
 
 
-def _judge(
+def judge(
     tested: Tested, compared: Sequence[str], subgroups: pd.DataFrame, policy: AlertPolicy, settings: Settings
 ) -> Judged:
+    """Scores and tables of one horizon: the model's, those of the columns `compared`, and their differences."""
     curve = smoothed(tested.clustered, tested.chance())
     draws = {model: tested.draws(model, _threshold(settings), policy) for model in (MODEL, *compared)}
     draws[MODEL] |= curve.distances()

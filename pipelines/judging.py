@@ -44,7 +44,7 @@ def labels_as_known(training: TrainingSet, recipe: Recipe) -> LabelsAsKnown:
 
 
 def subgroups(training: TrainingSet, baselines: BaselineFeatures) -> pd.DataFrame:
-    """Sex, age band, position, history and time on record of each row's athlete; None where not known."""
+    """Sex, age band, position, history and time on record of each row's athlete; missing where not known."""
     who = training.index["athlete_id"]
     athletes = training.tables["athletes"].drop_duplicates("athlete_id", keep="last").set_index("athlete_id")
     coverage = training.tables["coverage"].groupby("athlete_id")["first_date"].min()

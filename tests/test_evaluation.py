@@ -237,6 +237,71 @@ def test_an_alternative_learns_from_the_models_own_training_rows_and_stands_besi
         )
 
 
+@pytest.mark.slow
+def test_each_fold_learns_the_labels_that_were_known_on_its_cut() -> None:
+    index, features, labels, onsets = world(athletes=12, days=150, daily_rate=0.004)
+    february, may = pd.Timestamp("2021-02-01"), pd.Timestamp("2021-05-01")
+
+    def as_known(day: pd.Timestamp) -> pd.DataFrame:
+        """Injuries of January were heard of on 1 May; the last three days before the cut are unknown."""
+        heard = labels.where((index["date"] >= february) | (day >= may), 0.0)
+        return heard.where(index["date"] < day - pd.Timedelta(days=17))
+
+    other = Everyone()
+    plain = evaluation.evaluate(index, features, labels, onsets, SETTINGS, {}, NAMES)
+    result = evaluation.evaluate(
+        index, features, labels, onsets, SETTINGS, {}, NAMES, alternatives=[other], labels_as_known=as_known
+    )
+    cuts = {number: part["date"].min() for number, part in result.out_of_fold.groupby("fold")}
+    for number, (rows, _) in enumerate(other.given):
+        expected = as_known(pd.Timestamp(cuts[number])).loc[rows.labels.index, ["7", "14"]]
+        pd.testing.assert_frame_equal(rows.labels, expected)
+    # The first cut lies before 1 May: it learns from other labels, so that its model differs.
+    assert min(cuts.values()) < may
+    assert (result.out_of_fold["model"] != plain.out_of_fold["model"]).any()
+    tested = result.out_of_fold.merge(plain.out_of_fold, on=["row", "repeat", "horizon_days"])
+    pd.testing.assert_series_equal(tested["label_x"], tested["label_y"], check_names=False)
+
+
+@pytest.mark.slow
+def test_other_designs_are_judged_on_the_same_rows_beside_the_evaluations_own() -> None:
+    index, features, labels, onsets = world(athletes=12, days=150, daily_rate=0.004)
+    squads = np.where(index["athlete_id"] < "A06", "first", "second").tolist()
+    steps: list[tuple[int, int]] = []
+    result = evaluation.evaluate(
+        index, features, labels, onsets, SETTINGS, {}, NAMES,
+        squads=squads, designs=True, progress=lambda *step: steps.append(step),
+    )  # fmt: skip
+    table = result.tables["designs"]
+    assert list(dict.fromkeys(table["design"])) == list(splits.FLATTERS)
+    found = table[table["name"] == "auroc"].set_index("design")
+    assert found.loc[splits.UNSEEN_AND_LATER, "value"] == result.metric("auroc", 7).value
+    assert set(table["horizon_days"]) == {7}
+    assert (found["n_rows"] <= result.metric("auroc", 7).n_rows).all()
+    assert found["value"].between(0.4, 1).all()
+    assert steps[-1][0] == steps[-1][1]
+    alone = evaluation.evaluate(index, features, labels, onsets, SETTINGS, {}, NAMES, designs=True).tables["designs"]
+    reasons = alone.loc[alone["design"] == "unseen squad, later time", "reason"]
+    assert set(reasons) == {"needs two squads or more and found 1"}
+
+
+def test_the_verdict_says_that_the_shipped_bag_is_larger(strong: tuple[World, Evaluation]) -> None:
+    _, result = strong
+    assert any("bag of 3 members, the shipped one of 20" in sentence for sentence in result.verdict)
+    assert (result.members, result.shipped_members) == (3, 20)
+
+
+def test_the_calibration_curve_and_its_distances_are_the_models_own(strong: tuple[World, Evaluation]) -> None:
+    _, result = strong
+    curve = result.tables["calibration_curve"].query("horizon_days == 7")
+    assert (curve["lower"] <= curve["value"]).all() and (curve["value"] <= curve["upper"]).all()
+    assert curve["predicted"].is_monotonic_increasing
+    metric = result.metric("ici", 7)
+    assert 0 < metric.lower <= metric.value <= result.metric("e90", 7).value
+    with pytest.raises(KeyError):
+        result.metric("ici", 7, model="logistic")
+
+
 def test_too_few_athletes_are_refused() -> None:
     index, features, labels, onsets = world(athletes=3)
     with pytest.raises(NotReady, match="3 athletes"):
@@ -283,6 +348,10 @@ def test_the_evaluation_as_json_holds_no_value_that_json_lacks(strong: tuple[Wor
         "event_rate",
     )
     assert result.table().shape[0] == len(result.scores)
+    again = json.loads(text)
+    assert again["alert_policy"] == {"most": 3, "per_athletes": 25}
+    assert set(again) >= {"alerts", "lead_days", "subgroups", "athletes", "calibration_curve", "decision_curve"}
+    assert again["alerts"][0]["budget"] == "3 per 25" and again["alerts"][0]["name"] == "alert_rate"
     with pytest.raises(KeyError, match="auroc"):
         result.metric("auroc", 99)
 
