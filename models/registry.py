@@ -39,7 +39,10 @@ if TYPE_CHECKING:
 
 NAME = "strainwatch"
 """Of the experiment and of the registered model."""
+SEARCHES = "strainwatch-tuning"
+"""Of the experiment that holds searches for settings, so that trainings stay a list of trainings."""
 Alias = Literal["champion", "challenger"]
+SearchStatus = Literal["FINISHED", "KILLED", "FAILED"]
 Interval = tuple[float, float, float]
 """Estimate, lower and upper end."""
 
@@ -109,6 +112,45 @@ def log_training(
                 model_id = _log_model(mlflow, bundle, folder / "bundle")
         number = _register(run.info.run_id, model_id, bundle.version)
     return RegisteredModel(run.info.run_id, NAME, number)
+
+
+def start_search(store: Path, name: str, parameters: Mapping[str, Any], tags: Mapping[str, str]) -> str:
+    """Open the run of a search for settings and return its id; its trials are runs nested in it."""
+    with _without_deprecations(), _writing(store) as place, _connected(place):
+        run = _client().create_run(_experiment(place, SEARCHES), run_name=name, tags=dict(tags))
+        _log_batch(run.info.run_id, parameters, {})
+    return str(run.info.run_id)
+
+
+def log_trial(
+    store: Path, search_id: str, name: str, parameters: Mapping[str, Any], metrics: Mapping[str, float]
+) -> None:
+    """Record one trial of the search as a run of its own."""
+    with _without_deprecations(), _writing(store) as place, _connected(place):
+        tags = {"mlflow.parentRunId": search_id}
+        run = _client().create_run(_experiment(place, SEARCHES), run_name=name, tags=tags)
+        _log_batch(run.info.run_id, parameters, metrics)
+        _client().set_terminated(run.info.run_id)
+
+
+def end_search(
+    store: Path, search_id: str, metrics: Mapping[str, float], tags: Mapping[str, str], status: SearchStatus
+) -> None:
+    """Close the run of a search with what it came to."""
+    with _without_deprecations(), _writing(store) as place, _connected(place):
+        _log_batch(search_id, {}, metrics)
+        for key, text in tags.items():
+            _client().set_tag(search_id, key, text[:_LONGEST_TAG])
+        _client().set_terminated(search_id, status)
+
+
+def _log_batch(run_id: str, parameters: Mapping[str, Any], metrics: Mapping[str, float]) -> None:
+    from mlflow.entities import Metric, Param
+
+    at = int(pd.Timestamp.now(tz="UTC").timestamp() * 1000)
+    numbers = [Metric(_metric_name(name), value, at, 0) for name, value in metrics.items() if math.isfinite(value)]
+    texts = [Param(_metric_name(name), str(plain(value))[:_LONGEST_TAG]) for name, value in parameters.items()]
+    _client().log_batch(run_id, metrics=numbers, params=texts)
 
 
 def set_alias(store: Path, version: int, alias: Alias) -> None:
@@ -446,11 +488,11 @@ def _client() -> Any:
     return MlflowClient()
 
 
-def _experiment(place: _Place) -> str:
-    found = _client().get_experiment_by_name(NAME)
+def _experiment(place: _Place, name: str = NAME) -> str:
+    found = _client().get_experiment_by_name(name)
     if found is not None:
         return str(found.experiment_id)
-    return str(_client().create_experiment(NAME, place.artifacts.as_uri() if place.is_local else None))
+    return str(_client().create_experiment(name, place.artifacts.as_uri() if place.is_local else None))
 
 
 def _log_parameters(mlflow: Any, parameters: Mapping[str, Any]) -> None:

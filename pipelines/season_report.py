@@ -203,7 +203,7 @@ def _cell(metric: Metric) -> str:
 def as_json(season: Replayed) -> dict[str, Any]:
     """The whole replay in plain values, flags with their reasons."""
     flagged = season.said[season.said["is_flagged"] & (season.said["horizon_days"] == season.horizon_days)]
-    kept = ["date", "athlete_id", MODEL, "lower", "upper", "band", "reasons", "outcome", "onset", "lead_days"]
+    kept = ["date", "athlete_id", MODEL, "band", "reasons", "outcome", "onset", "lead_days"]
     plan = season.schedule
     return {
         "first": f"{plan.first:%Y-%m-%d}",

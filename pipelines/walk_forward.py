@@ -120,8 +120,9 @@ def replay(
 ) -> Replayed:
     """The season that `plan` names, from contract tables with all rows that the store holds.
 
-    Bags are of `evaluation_members`, nothing is evaluated on the way. A Monday on which training fails keeps the model
-    before it; until there is one, every Monday tries. Raises NotReady if no Monday could be reported on.
+    Bags are of `evaluation_members`; nothing is evaluated on the way, and no interval is given: those of a report come
+    from many refits. A Monday on which training fails keeps the model before it; until there is one, every Monday
+    tries. Raises NotReady if no Monday could be reported on.
     """
     smaller = replace(recipe, settings=replace(recipe.settings, members=recipe.settings.evaluation_members))
     season = _Season(tables, smaller, report)
@@ -200,7 +201,7 @@ class _Season:
         facts = facts_of(model_facts(bundle))
         run = run_at(scores.predictions, as_of, self.report.horizon_days, bundle.version)
         flagged = {item.athlete_id for item in Judge(self.report, facts, {}, run.date).flagged(run)}
-        said = scores.predictions.rename(columns={"probability": MODEL})
+        said = scores.predictions.rename(columns={"probability": MODEL}).drop(columns=["lower", "upper"])
         reasons = {athlete: self._reasons(scores, athlete, run.date) for athlete in sorted(flagged)}
         said = said.assign(
             date=run.date,
