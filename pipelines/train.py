@@ -36,6 +36,7 @@ from models.learner import Learner
 from models.recalibration import Recalibration, fit_recalibrations, unseen_scores
 from models.registry import RegisteredModel, log_training, set_alias
 from models.replay import Replay, make_replay
+from models.tuning_record import TuningRecord, load_record, tuning_facts
 from pipelines.card import card_table, with_facts
 from pipelines.console import Report
 from pipelines.data import Store, data_cut, fingerprint, read_tables
@@ -76,6 +77,7 @@ class Recipe:
     alerts: AlertPolicy = field(default_factory=load_alert_policy)
     report: ReportSettings = field(default_factory=load_report_settings)
     supplied: Supplied = field(default_factory=Supplied)
+    tuning: TuningRecord | None = None
 
 
 @dataclass(frozen=True)
@@ -124,7 +126,14 @@ def load_recipe(folder: Path | None = None) -> Recipe:
     """The recipe of configs/, or of a user's folder. Raises ConfigError for anything that is wrong in it."""
     alerts, report, supplied = load_alert_policy(folder), load_report_settings(folder), load_supplied(folder)
     return Recipe(
-        load_specs(folder), load_factors(folder), load_target(folder), load_settings(folder), alerts, report, supplied
+        load_specs(folder),
+        load_factors(folder),
+        load_target(folder),
+        load_settings(folder),
+        alerts,
+        report,
+        supplied,
+        load_record(folder),
     )
 
 
@@ -219,7 +228,8 @@ def try_evaluation(
     With `designs` the model is also judged under easier splits, which takes as long again; `alternatives` learn in the
     model's own folds.
     """
-    monotone = directions(training)
+    monotone, tuning = directions(training), recipe.tuning
+    caution = (tuning.caution(recipe.settings, fingerprint(training.tables)),) if tuning else ()
     try:
         found = evaluate(
             training.index,
@@ -239,10 +249,10 @@ def try_evaluation(
             progress=lambda done, total: progress("evaluating on unseen athletes at later times", done, total),
         )
     except NotReady as error:
-        return None, (f"No evaluation: {error}",)
+        return None, (f"No evaluation: {error}", *caution)
     missing = share_missing(training.features, training.model_features, dict(training.features.isna().mean()))
     floor = floor_in_words(found.out_of_fold, missing, recipe.target.abstain_share_missing)
-    return found, (*found.verdict, floor)
+    return found, (*found.verdict, floor, *caution)
 
 
 def _beside(
@@ -357,7 +367,8 @@ def _bundle(
         target=recipe.target,
         settings=recipe.settings,
         feature_summary=summarise(training.features),
-        metrics=_metrics(training, evaluation, verdict),
+        metrics=_metrics(training, evaluation, verdict)
+        | {"tuning": tuning_facts(recipe.tuning, recipe.settings, data)},
         fingerprints={
             "data": data,
             "specs": specs_fingerprint(training.specs),

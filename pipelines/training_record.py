@@ -35,6 +35,7 @@ def parameters_of(training: TrainingSet, recipe: Recipe) -> dict[str, Any]:
         "features": len(training.model_features),
         "athlete_days": len(training.index),
         "data_cut": f"{training.data_cut:%Y-%m-%d}",
+        "tuning_trials": recipe.tuning.trials if recipe.tuning else 1,
     }
 
 
