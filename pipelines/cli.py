@@ -393,6 +393,70 @@ def replay(
 
 
 @app.command(epilog=EXIT_CODES)
+def tune(
+    store: StoreOption,
+    trials: Annotated[
+        int | None,
+        typer.Option(
+            "--trials", min=2, help="Settings tried, the present ones among them. Default: that of tuning.toml."
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            help="Where to write the recommended model.toml, such as my-configs/model.toml; tuning.json, the record of "
+            "the search, comes beside it.",
+            dir_okay=False,
+            show_default=False,
+        ),
+    ] = None,
+    until: Annotated[
+        str | None,
+        typer.Option(
+            "--until",
+            help="Look only at this day and those before it, as known the next morning: later days then judge the "
+            "choice.",
+            show_default=False,
+        ),
+    ] = None,
+    nested: Annotated[
+        bool,
+        typer.Option("--nested", help="Also search inside every outer fold, to say what it is worth. Takes long."),
+    ] = False,
+    configs: ConfigsOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Search for better settings of model.toml on inner folds, and say whether the best is better than luck.
+
+    Every trial is kept at once: after Ctrl-C or a kill the same command goes on. Trials are runs in MLflow, in the
+    experiment strainwatch-tuning. Nothing is registered.
+    """
+    from models.tuning import load_tuning
+    from pipelines.console import print_json, progress
+    from pipelines.train import load_recipe
+    from pipelines.tune import check_target, write_recipe
+    from pipelines.tune import tune as run
+
+    if out is not None:
+        check_target(out)
+    recipe, tuning = load_recipe(configs), load_tuning(configs)
+    last = None if until is None else _day(until)
+    with _run(store, "tune") as (opened, facts), progress() as report:
+        found = run(opened, recipe, tuning, trials or tuning.trials, last, report, nested)
+        facts |= {"trials": found.record.trials, "resumed": found.resumed}
+    if out is not None:
+        write_recipe(found, out)
+    if as_json:
+        print_json(found.as_json())
+        return
+    for sentence in found.in_words():
+        _say(sentence)
+    if out is not None:
+        _say(f"Written: {out}")
+
+
+@app.command(epilog=EXIT_CODES)
 def score(
     store: StoreOption,
     as_of: AsOfOption = None,
