@@ -42,6 +42,8 @@ from pipelines.verification.measures import expected_auroc, over_seeds
 from pipelines.verification.squads import TRAINED_UNTIL, Squad, squad_of
 
 TIMES = {"rates differ": (0.5, 0.7, 1.0, 1.0, 1.5, 2.2), "alike": (1.0,) * 6}
+FIRST_SEED = {"rates differ": 1, "alike": 11}
+MEMBERS = 5
 ATHLETES, SEASONS = 40, 3
 TESTED_FROM = pd.Timestamp("2024-07-01")
 DAYS = 7
@@ -63,9 +65,10 @@ class Clubs:
         return Clubs(*frames, self.label[kept], self.chance[kept], self.club[kept])
 
 
-def clubs(recipe: Recipe, times: Sequence[float], seed: int) -> Clubs:
-    squads = [_club(recipe, each, 1000 * seed + number) for number, each in enumerate(times)]
-    names = [f"club {number}" for number in range(len(times))]
+def clubs(recipe: Recipe, world: str, seed: int) -> Clubs:
+    first = 1000 * seed + FIRST_SEED[world]
+    squads = [_club(recipe, times, first + number) for number, times in enumerate(TIMES[world])]
+    names = [f"club {number}" for number in range(len(squads))]
     return Clubs(
         pd.concat([s.index.assign(athlete_id=n + s.index["athlete_id"]) for n, s in zip(names, squads, strict=True)]),
         pd.concat([s.features for s in squads], ignore_index=True),
@@ -197,11 +200,11 @@ COLUMNS = ("learnt", "log-loss", "less than pooled", "|ln O:E|", "less than pool
 
 def table(world: str, seeds: int) -> None:
     recipe = load_recipe()
-    recipe = replace(recipe, settings=replace(recipe.settings, threads=1, members=10))
+    recipe = replace(recipe, settings=replace(recipe.settings, threads=1, members=MEMBERS))
     known: list[dict[str, Judged]] = []
     unknown: list[dict[str, Judged]] = []
     for seed in range(1, seeds + 1):
-        every = clubs(recipe, TIMES[world], seed)
+        every = clubs(recipe, world, seed)
         names = _usable(recipe, every)
         tested = _split(every)[1]
         for told, learn in ((known, known_clubs), (unknown, unseen_clubs)):

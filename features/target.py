@@ -22,9 +22,9 @@ class Target:
 
     An injury counts if it meets any of `includes` and none of `excludes`; each of those maps a column of `injuries` to
     the values that it may have. An athlete is not scored whose sources were all silent for more than `silent_days`,
-    or of whose usual measurements more than `abstain_share_missing` are missing. `reporting_days` is how long an
-    injury may take to become known: follow-up ends so long before the data cut. `report_gap_days` and
-    `onset_lag_days` turn daily self-reports into onsets.
+    and by age and injury history alone (models/fallback.py) if more than `abstain_share_missing` of the usual
+    measurements are missing. `reporting_days` is how long an injury may take to become known: follow-up ends so long
+    before the data cut. `report_gap_days` and `onset_lag_days` turn daily self-reports into onsets.
     """
 
     name: str
