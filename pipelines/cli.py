@@ -443,7 +443,11 @@ def tune(
     recipe, tuning = load_recipe(configs), load_tuning(configs)
     last = None if until is None else _day(until)
     with _run(store, "tune") as (opened, facts), progress() as report:
-        found = run(opened, recipe, tuning, trials or tuning.trials, last, report, nested)
+        try:
+            found = run(opened, recipe, tuning, trials or tuning.trials, last, report, nested)
+        except KeyboardInterrupt:
+            print("strainwatch: interrupted; finished trials are kept, the same command goes on.", file=sys.stderr)
+            raise typer.Exit(130) from None
         facts |= {"trials": found.record.trials, "resumed": found.resumed}
     if out is not None:
         write_recipe(found, out)
