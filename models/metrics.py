@@ -61,12 +61,14 @@ class Clusters:
     weights: Floats
     n_events: int
     n_athletes: int
+    repeats: int = 1
+    """How often each row is there: once for every repeat of the folds. Only counts of rows are divided by it."""
 
     def part(self, rows: Any, n_events: int | None = None) -> Clusters:
         """Some of the rows (a mask) in the same resamples."""
         label, athlete = self.label[rows], self.athlete[rows]
         events = int(label.sum()) if n_events is None else n_events
-        return Clusters(label, athlete, self.weights, events, len(np.unique(athlete)))
+        return Clusters(label, athlete, self.weights, events, len(np.unique(athlete)), self.repeats)
 
     def totals(self, values: Floats) -> Floats:
         """The sum of a per-row value in each resample."""
@@ -77,18 +79,20 @@ class Clusters:
         return summed.astype(np.float64)
 
 
-def clusters(label: Floats, athletes: Any, resamples: int, seed: int, n_events: int | None = None) -> Clusters:
+def clusters(
+    label: Floats, athletes: Any, resamples: int, seed: int, n_events: int | None = None, repeats: int = 1
+) -> Clusters:
     """Rows with `label` 1 or 0, ready to be measured. `n_events` defaults to the rows with an event."""
     codes = pd.factorize(np.asarray(athletes))[0].astype(np.int64)
     count = int(codes.max()) + 1
     drawn = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=resamples)
     weights = np.vstack([np.ones(count), drawn])
-    return Clusters(label, codes, weights, int(label.sum()) if n_events is None else n_events, count)
+    return Clusters(label, codes, weights, int(label.sum()) if n_events is None else n_events, count, repeats)
 
 
 def summarise(name: str, draws: Floats, rows: Clusters) -> Metric:
     """The estimate `draws[0]` with the 2.5th and 97.5th percentile of the rest."""
-    counts = (len(rows.label), rows.n_events, rows.n_athletes)
+    counts = (len(rows.label) // rows.repeats, rows.n_events, rows.n_athletes)
     value, resampled = float(draws[0]), draws[1:]
     if not np.isfinite(value):
         reason = "not defined here: it needs events, non-events and scores that differ"

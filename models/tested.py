@@ -39,6 +39,7 @@ class Tested:
     def draws(self, model: str, threshold: float, budget: Budget) -> dict[str, Floats]:
         """Every measure of one model, in all resamples."""
         measured = measure(self.clustered, self.chance(model), threshold, self.fold)
+        measured["precision_above_chance"] = measured["average_precision"] - measured["prevalence_line"]
         return measured | self.foreseen(self.standings(model).shares(budget))
 
     def summary(self, name: str, draws: Floats) -> Metric:
@@ -61,5 +62,6 @@ def tested_rows(
     covered = covered_injuries(known, onsets, horizon_days)
     injuries = len(covered[["athlete_id", "onset"]].drop_duplicates())
     label = known["label"].to_numpy(dtype=np.float64)
-    clustered = clusters(label, known["athlete_id"], settings.resamples, settings.seed, injuries)
+    repeats = int(known["repeat"].max()) + 1
+    clustered = clusters(label, known["athlete_id"], settings.resamples, settings.seed, injuries, repeats)
     return Tested(horizon_days, known, clustered, covered, known["fold"].to_numpy(), known["repeat"].to_numpy())

@@ -23,6 +23,7 @@ def verdict(data: Data, found: Mapping[int, Found], compared: Mapping[str, str],
             yield f"{horizon} days: no tested day has a known outcome, so there is no figure."
             continue
         yield discrimination(horizon, found[horizon][None, "auroc"])
+        yield from precision(horizon, found[horizon])
         yield from against_others(horizon, found[horizon], compared)
     if settings.evaluation_members < settings.members:
         yield (
@@ -70,6 +71,17 @@ def discrimination(horizon_days: int, auroc: Metric) -> str:
         meaning = "the interval includes 0.5, so this data cannot tell the ranking from chance"
     interval = f"95% interval {auroc.lower:.2f} to {auroc.upper:.2f}, half-width {half_width:.2f}"
     return f"{tested} AUROC {auroc.value:.2f} ({interval}): {meaning}."
+
+
+def precision(horizon_days: int, found: Found) -> Iterator[str]:
+    """Average precision beside what chance gives, and whether it is shown to be more; nothing without a figure."""
+    own, chance = found[None, "average_precision"], found[None, "prevalence_line"]
+    gain = found[None, "precision_above_chance"]
+    if not np.isfinite(gain.lower):
+        return
+    shown = "more than chance" if gain.lower > 0 else "not shown to be more than chance"
+    interval = f"95% interval {own.lower:.2g} to {own.upper:.2g}"
+    yield f"{horizon_days} days: average precision {own.value:.2g} ({interval}), of chance {chance.value:.2g}: {shown}."
 
 
 def against_others(horizon_days: int, found: Found, compared: Mapping[str, str]) -> Iterator[str]:

@@ -26,6 +26,7 @@ SHORT_LABELS = {
     "auroc_pooled": "AUROC pooled over folds",
     "average_precision": "average precision",
     "prevalence_line": "average precision of chance",
+    "precision_above_chance": "difference of the two",
     "brier": "Brier",
     "scaled_brier": "scaled Brier",
     "calibration_slope": "calibration slope",

@@ -16,7 +16,7 @@ from models.estimator import Settings
 from models.evaluation import Evaluation
 from models.learner import TrainingRows
 from models.metrics import Metric
-from models.verdict import against_others, discrimination
+from models.verdict import against_others, discrimination, precision
 
 SETTINGS = replace(estimator.load_settings(), trees=20, evaluation_members=3, athlete_folds=3, resamples=200)
 NAMES = BaselineFeatures(age="age", history=(), acwr="acwr")
@@ -184,6 +184,7 @@ def test_scores_that_are_all_the_base_rate_still_give_every_metric() -> None:
     assert any("the calibration found nothing" in sentence for sentence in result.verdict)
 
 
+@pytest.mark.slow
 def test_model_and_regression_get_only_the_models_features_while_the_ratio_rule_reads_its_own() -> None:
     index, features, labels, onsets = world(athletes=12, days=150, daily_rate=0.004)
     first, second = (
@@ -214,6 +215,7 @@ class Everyone:
         return np.repeat([[0.02], [0.04]], len(features), axis=1)
 
 
+@pytest.mark.slow
 def test_an_alternative_learns_from_the_models_own_training_rows_and_stands_beside_the_baselines() -> None:
     index, features, labels, onsets = world(athletes=12, days=150, daily_rate=0.004)
     other = Everyone()
@@ -314,6 +316,7 @@ def test_rows_that_do_not_match_are_refused() -> None:
         evaluation.evaluate(index, features.iloc[1:], labels, onsets, SETTINGS, {}, NAMES)
 
 
+@pytest.mark.slow
 def test_progress_counts_the_folds_and_squads_have_their_own_alerts() -> None:
     index, features, labels, onsets = world(athletes=12, days=150, daily_rate=0.004)
     steps: list[tuple[int, int]] = []
@@ -330,6 +333,12 @@ def test_progress_counts_the_folds_and_squads_have_their_own_alerts() -> None:
         squads=squads,
         progress=lambda *step: steps.append(step),
     )
+    twice = evaluation.evaluate(
+        index, features, labels, onsets, replace(SETTINGS, repeats=2), {}, NAMES, horizons_days=[7], squads=squads
+    )
+    assert len(twice.out_of_fold) == 2 * len(result.out_of_fold)
+    counted = [(each.n_rows, each.n_events) for each in (twice.metric("auroc", 7), result.metric("auroc", 7))]
+    assert counted[0] == counted[1]
     assert steps == [(done + 1, len(steps)) for done in range(len(steps))]
     assert result.horizons_days == (7,)
     alone = evaluation.evaluate(index, features, labels, onsets, SETTINGS, {}, NAMES, horizons_days=[7])
@@ -364,6 +373,21 @@ def test_the_verdict_on_discrimination_follows_the_interval(lower: float, upper:
     sentence = discrimination(7, Metric("auroc", 0.6, lower, upper, 100, 5, 9))
     assert meaning in sentence
     assert f"half-width {(upper - lower) / 2:.2f}" in sentence
+
+
+@pytest.mark.parametrize(("lower", "said"), [(0.01, ": more than chance."), (-0.01, ": not shown to be more than")])
+def test_the_verdict_holds_average_precision_against_that_of_chance(lower: float, said: str) -> None:
+    def metric(value: float, low: float, high: float) -> Metric:
+        return Metric("", value, low, high, 100, 5, 9)
+
+    found: dict[tuple[str | None, str], Metric] = {
+        (None, "average_precision"): metric(0.05, 0.02, 0.13), (None, "prevalence_line"): metric(0.011, 0.005, 0.02),
+        (None, "precision_above_chance"): metric(0.04, lower, 0.1),
+    }  # fmt: skip
+    (sentence,) = precision(14, found)
+    assert sentence.startswith("14 days: average precision 0.05 (95% interval 0.02 to 0.13), of chance 0.011")
+    assert said in sentence
+    assert list(precision(14, {**found, (None, "precision_above_chance"): metric(0.04, np.nan, np.nan)})) == []
 
 
 def test_the_verdict_names_a_baseline_that_ranks_better() -> None:
