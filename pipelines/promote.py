@@ -354,19 +354,18 @@ class Duel:
 
     def _folds(self, limits: Limits, progress: Report) -> Ground:
         older = self._older_days
+        note = f" The champion's learnt from data {older} days older, as it did." if older else ""
         try:
-            rows, note = (
-                self._refitted(older, progress),
-                f" The champion's learnt from data {older} days older, as it did.",
-            )
+            rows = self._refitted(older, progress)
         except NotReady:
             if not older:
                 raise
-            rows, note = self._refitted(0, progress), ""
+            rows = self._refitted(0, progress)
+            note = f" The champion's data were {older} days older, which leaves too little to learn from in some folds."
         why = (
             f"unseen athletes at later times, each recipe fitted anew in the same folds ({len(rows):,} athlete-days): "
             f"the days since {self._cut:%Y-%m-%d} precede {self._events_later()} injuries, and judging the models as "
-            f"they are takes {limits.least_later_events}.{note if older else ''}"
+            f"they are takes {limits.least_later_events}.{note}"
         )
         return Ground(rows, "same folds", why)
 

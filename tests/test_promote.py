@@ -28,7 +28,7 @@ from pipelines.promote import promote, train_and_ask
 from pipelines.simulate import World, simulate, write_exports
 from pipelines.train import Recipe, load_recipe, training_set
 from tests.squad import NOW, Squad, injured_often, small_model, strainwatch
-from tests.test_crash import KILLED, Deadly, deadly, spread
+from tests.test_crash import KILLED, Deadly, deadly
 from tests.trained import small_bundle
 
 pytestmark = pytest.mark.slow
@@ -149,7 +149,8 @@ def test_a_rollback_killed_at_its_writes_leaves_the_one_or_the_other_champion_an
     code, writes = deadly(None, ["rollback", "--store", copied("whole")])
     assert code == 0
     actions = set()
-    for number in spread(writes, 2, last=7)[1:]:
+    for before_the_end in (1, 24, 47, 52, 58):  # the alias is moved 48 writes before the end
+        number = writes - before_the_end
         store = copied(str(number))
         assert deadly(number, ["rollback", "--store", store]) == (KILLED, -1)
         assert aliases(store)["champion"] in (1, 2)
@@ -177,7 +178,7 @@ def test_a_later_model_waits_as_challenger_until_a_person_forces_it(own_squad: S
     assert (answer["champion"], answer["candidate"], answer["promoted"]) == (1, 2, False)
     assert answer["line"]["figures"]["ground"] == "same folds"
     assert "judging the models as they are takes 20" in answer["line"]["figures"]["why"]
-    assert "learnt from data 14 days older" in answer["line"]["figures"]["why"]
+    assert "14 days older" in answer["line"]["figures"]["why"]
     assert any("age and history" in each for each in answer["refusals"])
     forced = strainwatch("promote", *store, *recipe, "--force", "--reason", "the coach insists")
     assert forced.code == 0
