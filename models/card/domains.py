@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from models.card.facts import Facts, listed, many
+from models.card.facts import Facts, listed, many, signed
 from models.card.leak_gates import leak_answer, leak_gates
 from models.card.lines import Answer, Line, Section, gate, met, not_applicable, not_met, numbered
 from models.card.tripod_methods import sample_size
@@ -171,9 +171,10 @@ def _no_screening(facts: Facts) -> Answer:
     tried = facts.get("tuning", "features")
     if tried:
         return not_met(f"Predictors were searched: {tried}.", source="metrics.tuning")
+    eligible = sum(spec.in_model for spec in facts.bundle.specs)
+    rest = f"; the other {eligible - len(facts.used)} do not vary in this data" if eligible > len(facts.used) else ""
     return met(
-        f"{len(facts.used)} of {sum(spec.in_model for spec in facts.bundle.specs)} eligible predictors are in the "
-        "model; the others do not vary in this data.",
+        f"{len(facts.used)} of {eligible} eligible predictors are in the model{rest}.",
         source="specs, models.feature_names",
     )
 
@@ -212,9 +213,9 @@ def _distance(facts: Facts) -> Answer:
     name, shift = next(iter(found["shifts"].items()))
     label = facts.specs[name].label if name in facts.specs else name
     beyond = f"{found['features_above_half']} of {found['features']} beyond 0.5"
-    told = f"Farthest: {label}, {shift:+.2f} standard deviations; {beyond}."
+    told = f"Farthest: {label}, {signed(shift)} standard deviations; {beyond}."
     return met(
         "Of another squad nothing is known: it was tested on later days of the athletes' own store.",
         source="metrics.case_mix",
-        gates=[gate(abs(shift) <= FARTHEST, told.replace("-", "−"), "warning")],
+        gates=[gate(abs(shift) <= FARTHEST, told, "warning")],
     )

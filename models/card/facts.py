@@ -130,7 +130,9 @@ def interval(metric: Mapping[str, Any] | None) -> str:
         return f"no figure ({metric['reason']})" if metric and metric.get("reason") else "no figure"
     if not has_interval(metric):
         return f"{figure(metric['value'])} (no interval: {reason_of(metric)})"
-    return f"{figure(metric['value'])} ({figure(metric['lower'])} to {figure(metric['upper'])})"
+    largest = max(abs(metric[end]) for end in ("value", "lower", "upper"))
+    value, lower, upper = (figure(metric[end], largest) for end in ("value", "lower", "upper"))
+    return f"{value} ({lower} to {upper})"
 
 
 def short_interval(metric: Mapping[str, Any] | None) -> str:
@@ -140,12 +142,17 @@ def short_interval(metric: Mapping[str, Any] | None) -> str:
     return interval(metric) if has_interval(metric) else f"{figure(metric['value'])} (no interval)"
 
 
-def figure(value: float) -> str:
-    """A number with as many decimals as its size asks for: 107, 12.3, 0.47, 0.0048, 0.00012."""
-    size = abs(value)
+def figure(value: float, like: float | None = None) -> str:
+    """A number with as many decimals as its size asks for, or that of `like`: 107, 12.3, 0.47, 0.0048, 0.00012."""
+    size = abs(value if like is None else like)
     decimals = 0 if size >= 100 else 1 if size >= 10 else 2 if size >= 0.1 else 4 if size >= 0.001 else 5
     text = f"{value:,.{decimals}f}"
-    return "0" if float(text.replace(",", "")) == 0 else text.replace("-", "−")
+    return (text.removeprefix("-") if float(text.replace(",", "")) == 0 else text).replace("-", "−")
+
+
+def signed(value: float, decimals: int = 2) -> str:
+    """With its sign, a true minus for a negative one."""
+    return f"{value:+.{decimals}f}".replace("-", "−")
 
 
 def reason_of(metric: Mapping[str, Any]) -> str:

@@ -99,9 +99,12 @@ class Card:
         return self._gates("warning")
 
     def _gates(self, outcome: Outcome) -> tuple[tuple[Line, Gate], ...]:
-        found = {gate.sentence: (line, gate) for line in reversed(self.lines) for gate in line.answer.gates
-                 if gate.outcome == outcome}  # fmt: skip
-        return tuple(reversed(found.values()))
+        found: dict[str, tuple[Line, Gate]] = {}
+        for line in self.lines:
+            for gate in line.answer.gates:
+                if gate.outcome == outcome:
+                    found.setdefault(gate.sentence, (line, gate))
+        return tuple(found.values())
 
     def as_json(self) -> dict[str, Any]:
         """The card as plain values, each line with its state."""

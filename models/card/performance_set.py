@@ -67,7 +67,7 @@ def _measure(facts: Facts, name: str) -> Answer:
 def _part(facts: Facts, table: str, what: str) -> Answer:
     lines = facts.table(table)
     if not lines:
-        return not_met(facts.absent("evaluation") if not facts.metrics else f"This evaluation gives no {what}.")
+        return not_met(facts.absent("evaluation") if not facts.metrics else f"This training gave no {what}.")
     bare = sum(line["value"] is not None and line["lower"] is None for line in lines)
     empty = sum(line["value"] is None for line in lines)
     gaps = [f"{count} {words}" for count, words in ((bare, "without an interval"), (empty, "not estimable")) if count]
@@ -102,7 +102,7 @@ def _promotion(facts: Facts) -> Answer:
         return not_met("The promotion gate had not been asked about this model when this card was written.")
     last = asked[-1]
     refused = list(map(str, last["figures"].get("gate", ())))
-    told = f"Refused: {'; '.join(refused)}." if refused else "No condition of promotion failed."
+    told = f"Conditions that do not hold: {'; '.join(refused)}." if refused else "Every condition of promotion holds."
     forced = f", forced by {last['user']}" if last["forced"] else ""
     return met(
         f"{last['at'][:10]}, {last['action']}{forced}: {last['reason']}.",

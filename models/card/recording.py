@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from models.card.facts import Facts, listed, many, share
+from models.card.facts import Facts, many, share
 from models.card.lines import Answer, Line, gate, met, not_applicable, not_met, numbered
 from models.card.tripod_setting import supplied
 from models.participants import EXPOSURE_SETTINGS
@@ -81,8 +81,9 @@ def _severity(facts: Facts) -> Answer:
     returns, total = outcome["returns"], outcome["described"]
     if not returns:
         return not_met(f"A full return is recorded of none of {many(total, 'injury', 'injuries')}.")
+    severity = ", ".join(f"{days} in {count}" for days, count in outcome["time_loss"].items())
     return met(
-        f"Full return recorded of {returns} of {total}; days lost: {listed(outcome['time_loss'])}; "
+        f"Full return recorded of {returns} of {total}; days lost: {severity}; "
         f"{many(outcome['recurrences'], 'recurrence')}.",
         source="metrics.outcomes.time_loss",
     )

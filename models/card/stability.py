@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from models.card.facts import Facts, figure
 from models.card.lines import Answer, CardTable, Line, gate, met, not_met, numbered
 from models.card.tripod_methods import sample_size
@@ -16,9 +13,17 @@ def stability_lines(facts: Facts) -> tuple[Line, ...]:
         (
             ("S1", "Riley's three criteria", lambda: sample_size(facts)),
             ("S2", "Bootstraps of the whole pipeline", lambda: _bootstraps(facts)),
-            ("S3", "Mean absolute prediction error", lambda: _figure(facts, "mape")),
-            ("S4", "Flags that flip between refits", lambda: _figure(facts, "flip")),
-            ("S5", "Instability of net benefit", lambda: _figure(facts, "benefit")),
+            (
+                "S3",
+                "Mean absolute prediction error",
+                lambda: _figure(facts, "mape", "probability, mean over athlete-days and refits"),
+            ),
+            ("S4", "Flags that flip between refits", lambda: _figure(facts, "flag_flip_rate", "share of athlete-days")),
+            (
+                "S5",
+                "Instability of net benefit",
+                lambda: _figure(facts, "net_benefit_range", "widest over thresholds, per athlete-day"),
+            ),
         )
     )
 
@@ -33,18 +38,13 @@ def _bootstraps(facts: Facts) -> Answer:
     return met(*map(str, found["sentences"]), source="metrics.instability", gates=[gate(is_enough, told, "warning")])
 
 
-def _figure(facts: Facts, part: str) -> Answer:
+def _figure(facts: Facts, name: str, unit: str) -> Answer:
     found = facts.get("instability")
     if not found:
         return not_met(facts.absent("instability"))
-    told = [f"{name.replace('_', ' ')} {figure(value)}" for name, value in _numbers(found).items() if part in name]
-    if not told:
-        return not_met("The refits of this training were not asked for it.")
-    return met(f"{', '.join(told)}.", source="metrics.instability")
-
-
-def _numbers(found: Mapping[str, Any]) -> dict[str, float]:
-    return {str(name): float(value) for name, value in found.items() if isinstance(value, int | float)}
+    values = {days: found.get(f"{name}_{days}d") for days in facts.horizons}
+    told = [f"{days} days {figure(value)}" for days, value in values.items() if value is not None]
+    return met(f"{', '.join(told)} ({unit}).", source="metrics.instability")
 
 
 def sample_size_table(facts: Facts) -> CardTable | None:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from models.card.facts import MODEL, Facts, listed, many
+from models.card.facts import MODEL, Facts, listed, many, signed
 from models.card.leak_gates import leak_gates
 from models.card.lines import Answer, CardTable, Gate, Line, gate, met, not_applicable, not_met, numbered
 from models.card.tripod_setting import small_groups, supplied
@@ -51,9 +51,7 @@ def sample_size(facts: Facts) -> Answer:
         return not_met(facts.absent("sample_size"))
     each = found if isinstance(found, list) else [found]
     gates = [gate(size["is_met"], _sizes(size)) for size in each]
-    return met(
-        *(sentence for size in each for sentence in size["sentences"]), source="metrics.sample_size", gates=gates
-    )
+    return met(*(size["sentences"][0] for size in each), source="metrics.sample_size", gates=gates)
 
 
 def _sizes(size: Mapping[str, Any]) -> str:
@@ -72,7 +70,7 @@ def _missing(facts: Facts) -> Answer:
             if name in facts.used and before is not None and after is not None}  # fmt: skip
     widest = sorted(gaps, key=lambda name: -abs(gaps[name]))[:3]
     shares = [facts.bundle.feature_summary[name].share_missing for name in facts.used]
-    shown = ", ".join(f"{name} {100 * gaps[name]:+.0f}" for name in widest).replace("-", "−")
+    shown = ", ".join(f"{_label(facts, name)} {signed(100 * gaps[name], 0)}" for name in widest)
     return met(
         f"Missing values stay missing: the trees send them the way that fits training. Of {len(shares)} predictors "
         f"{sum(one > 0.5 for one in shares)} were missing in more than half of the rows.",
@@ -80,6 +78,10 @@ def _missing(facts: Facts) -> Answer:
         source="metrics.missing, feature_summary, metrics.leaks",
         gates=leak_gates(facts, "missingness"),
     )
+
+
+def _label(facts: Facts, name: str) -> str:
+    return facts.specs[name].label if name in facts.specs else name
 
 
 def _split(facts: Facts) -> Answer:
@@ -173,11 +175,11 @@ def _recalibration(facts: Facts) -> Answer:
     if not found:
         return not_applicable("No squad has injuries enough for a calibration of its own.", "bundle.recalibrations")
     told = "; ".join(
-        f"{each.squad}, {each.horizon_days} days: log-odds {each.shift:+.2f}, slope {each.slope:.2f} "
+        f"{each.squad}, {each.horizon_days} days: log-odds {signed(each.shift)}, slope {each.slope:.2f} "
         f"({many(each.events, 'injury', 'injuries')})"
         for each in found
     )
-    return met(f"Shrunk towards everybody's: {told}.".replace("-", "−"), source="bundle.recalibrations")
+    return met(f"Shrunk towards everybody's: {told}.", source="bundle.recalibrations")
 
 
 def _calculation(facts: Facts) -> Answer:
@@ -290,8 +292,7 @@ def shift_table(facts: Facts) -> CardTable | None:
     found = facts.get("case_mix")
     if not found or not found["shifts"]:
         return None
-    labels = {name: facts.specs[name].label if name in facts.specs else name for name in found["shifts"]}
-    rows = tuple((labels[name], f"{value:+.2f}".replace("-", "−")) for name, value in found["shifts"].items())
+    rows = tuple((_label(facts, name), signed(value)) for name, value in found["shifts"].items())
     return CardTable(
         "Predictors that differ most between training and tested athlete-days",
         ("Predictor", "Tested less training, in standard deviations"), rows, (1,), "metrics.case_mix",

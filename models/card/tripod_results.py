@@ -203,10 +203,10 @@ def _updating(facts: Facts) -> Answer:
     earlier = [each for each in facts.history if each["label"] != own]
     if not facts.history and not facts.promotions:
         return not_applicable("The first training of this store: nothing was updated.", "registry")
-    listed_versions = ", ".join(f"{each['version']} ({each['registered_at'][:10]})" for each in earlier[:6]) or "none"
+    listed_versions = ", ".join(f"{each['version']} ({each['registered_at'][:10]})" for each in earlier[:6])
     moves = [f"{each['at'][:10]} {each['action']}: {each['reason']}" for each in facts.promotions][-4:]
     return met(
-        f"{many(len(earlier), 'other version')} registered: {listed_versions}.",
+        f"{many(len(earlier), 'other version')} registered: {listed_versions}." if earlier else "",
         *(f"{move.rstrip('.')}." for move in moves),
         source="registry, promotion log",
     )
