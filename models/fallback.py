@@ -47,10 +47,11 @@ class Fallback:
     members: tuple[Logistic, ...]
     hidden_sd: float
 
-    def shifted(self, log_odds: float) -> Fallback:
-        """The same with every score moved: a squad's own rate holds for its new athletes too."""
+    def shifted(self, log_odds: float, sd: float) -> Fallback:
+        """The same with every score moved, by so much give or take `sd`: a squad's own rate holds for newcomers too."""
         forms = [replace(form, base=form.base + log_odds) for form in (self.form, *self.members)]
-        return replace(self, form=forms[0], members=tuple(forms[1:]))
+        hidden_sd = float(np.hypot(self.hidden_sd, sd))
+        return replace(self, form=forms[0], members=tuple(forms[1:]), hidden_sd=hidden_sd)
 
     def as_json(self) -> dict[str, Any]:
         """A plain mapping that `fallback_from_json` reads back."""

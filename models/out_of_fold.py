@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from models import splits
 from models.baselines import BASELINES, BaselineFeatures, Fit
-from models.estimator import Floats, Ints, Settings, fit_horizons, predict
+from models.estimator import Floats, Ints, Settings, fit_horizons
 from models.learner import Learner, TrainingRows
+from models.recalibration import learn_recalibrations, predict_squads
 from models.tested import MODEL
 
 LabelsAsKnown = Callable[[pd.Timestamp], pd.DataFrame]
@@ -118,7 +119,8 @@ def _learners(data: Data, fold: splits.Fold, rows: Ints, learning: Learning) -> 
     tested, labels = usable.iloc[fold.test], data.taught(fold).iloc[rows]
     given = TrainingRows(usable.iloc[rows], labels, data.index.iloc[rows], data.squads[rows], learning.monotone)
     fitted = fit_horizons(given.features, labels, given.athletes, settings, learning.monotone)
-    chances = {MODEL: predict(fitted, tested).probability}
+    own = learn_recalibrations(fitted, given.features, labels, given.index, given.squads, settings)
+    chances = {MODEL: predict_squads(fitted, own, tested, data.squads[fold.test]).probability}
     for learner in learning.alternatives:
         chances[learner.name] = learner.fit(given, settings).chances(tested)
     return chances, sum(model.calibration.is_constant for model in fitted)

@@ -28,11 +28,15 @@ from models.estimator import (
     predict,
     probability,
 )
+from models.spread import Spread
 
 
 @dataclass(frozen=True)
 class Recalibration:
-    """One squad's at one horizon. `events` are the squad's injuries behind it, `centre` the pooled base log-odds."""
+    """One squad's at one horizon. `events` are the squad's injuries behind it, `centre` the pooled base log-odds.
+
+    `shift_sd` is how sure the shift is: its standard deviation given the prior and these injuries.
+    """
 
     squad: str
     horizon_days: int
@@ -40,6 +44,7 @@ class Recalibration:
     centre: float
     shift: float
     slope: float
+    shift_sd: float
 
     def applied(self, calibration: Calibration) -> Calibration:
         """The pooled calibration followed by this one, of the same kind: both kinds are linear in their columns."""
@@ -47,9 +52,33 @@ class Recalibration:
         moved = self.slope * intercept + self.shift + (1 - self.slope) * self.centre
         return replace(calibration, coefficients=(moved, *(self.slope * each for each in slopes)))
 
+    def widened(self, spread: Spread | None) -> Spread | None:
+        """What the interval is made of, stretched as the scores are and with the doubt about the shift."""
+        if spread is None:
+            return None
+        level, tilt, slope, own = (
+            self.slope**2 * each for each in (spread.level, spread.tilt, spread.slope, spread.own)
+        )
+        return replace(spread, level=level + self.shift_sd**2, tilt=tilt, slope=slope, own=own)
+
     def as_json(self) -> dict[str, Any]:
         """A plain mapping of the fields."""
         return asdict(self)
+
+
+def learn_recalibrations(
+    models: Sequence[HorizonModel],
+    features: pd.DataFrame,
+    labels: pd.DataFrame,
+    index: pd.DataFrame,
+    squads: NDArray[Any],
+    settings: Settings,
+) -> tuple[Recalibration, ...]:
+    """`fit_recalibrations` from the rows that `models` were fitted on, which are scored out of bag if there is need."""
+    if len(set(squads)) < 2:
+        return ()
+    unseen = unseen_scores(models, features, labels, index["athlete_id"].to_numpy(), settings)
+    return fit_recalibrations(models, unseen, labels, index, squads, settings)
 
 
 def unseen_scores(
@@ -108,8 +137,8 @@ def injuries_behind(index: pd.DataFrame, label: Floats, horizon_days: int) -> in
     return count
 
 
-def _fit(score: Floats, label: Floats, events: int, centre: float, settings: Settings) -> tuple[float, float]:
-    """Shift and slope; the slope stays 1 below `squad_slope_events`."""
+def _fit(score: Floats, label: Floats, events: int, centre: float, settings: Settings) -> tuple[float, float, float]:
+    """Shift, slope and the shift's standard deviation; the slope stays 1 below `squad_slope_events`."""
     weight = events / label.sum()
     away = score - centre
     steepest = 0.0 if events < settings.squad_slope_events else np.inf
@@ -127,7 +156,9 @@ def _fit(score: Floats, label: Floats, events: int, centre: float, settings: Set
 
     bounds = [(None, None), (max(-1.0, -steepest), steepest)]
     shift, tilt = minimize(loss, np.zeros(2), jac=True, method="L-BFGS-B", bounds=bounds).x
-    return float(shift), float(1 + tilt)
+    chance = probability(score + shift + tilt * away)
+    curvature = weight * float((chance * (1 - chance)).sum()) + 1 / settings.squad_shift_sd**2
+    return float(shift), float(1 + tilt), float(1 / np.sqrt(curvature))
 
 
 def of_squad(
@@ -136,11 +167,12 @@ def of_squad(
     """The models as they score a squad; the pooled ones for a squad without a recalibration of its own."""
     own = {each.horizon_days: each for each in recalibrations if each.squad == squad}
     return tuple(
-        replace(model, calibration=own[model.horizon_days].applied(model.calibration))
-        if model.horizon_days in own
-        else model
-        for model in models
+        _recalibrated(model, own[model.horizon_days]) if model.horizon_days in own else model for model in models
     )
+
+
+def _recalibrated(model: HorizonModel, own: Recalibration) -> HorizonModel:
+    return replace(model, calibration=own.applied(model.calibration), spread=own.widened(model.spread))
 
 
 def by_squad(recalibrations: Sequence[Recalibration], squads: NDArray[Any]) -> list[tuple[str, Ints]]:

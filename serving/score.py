@@ -152,9 +152,9 @@ def _own_rate(own: HorizonModel, pooled: HorizonModel, values: pd.DataFrame) -> 
 
 def _by_age(rows: Ints, values: pd.DataFrame, squad: str, bundle: Bundle) -> _Group:
     """A squad's own rate holds for its new athletes too; its slope is about the model's scores."""
-    moved = {each.horizon_days: 0.0 for each in bundle.fallback}
-    moved |= {each.horizon_days: each.shift for each in bundle.recalibrations if each.squad == squad}
-    models = tuple(each.shifted(moved[each.horizon_days]) for each in bundle.fallback)
+    own = {each.horizon_days: (each.shift, each.shift_sd) for each in bundle.recalibrations if each.squad == squad}
+    models = tuple(each.shifted(*own.get(each.horizon_days, (0.0, 0.0))) for each in bundle.fallback)
+    moved = {each.horizon_days: own.get(each.horizon_days, (0.0, 0.0))[0] for each in bundle.fallback}
     predicted = predict_fallback(models, values)
     return _Group(
         rows,

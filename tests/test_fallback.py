@@ -125,12 +125,13 @@ def test_contributions_and_base_add_up_at_every_horizon(fitted: tuple[Fallback, 
         assert base + shares.to_numpy().sum(axis=1) == pytest.approx(said.log_odds[number], abs=1e-12)
 
 
-def test_a_squads_own_rate_moves_score_and_interval_alike() -> None:
+def test_a_squads_own_rate_moves_score_and_interval_alike_and_the_doubt_about_it_widens_the_interval() -> None:
     model = literal(7, -4.0)
-    plain, moved = (predict_fallback([each], injuries(0.0)) for each in (model, model.shifted(0.7)))
+    plain, moved = (predict_fallback([each], injuries(0.0)) for each in (model, model.shifted(0.7, 0.0)))
     for part in ("probability", "lower", "upper"):
         before, after = (np.log(getattr(each, part) / (1 - getattr(each, part))) for each in (plain, moved))
         assert after == pytest.approx(before + 0.7)
+    assert replace(model, hidden_sd=0.3).shifted(0.7, 0.4).hidden_sd == pytest.approx(0.5)
 
 
 def test_who_is_known_by_age_or_by_history_can_be_scored_and_nobody_else(fitted: tuple[Fallback, ...]) -> None:

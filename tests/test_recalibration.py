@@ -21,6 +21,7 @@ from models.recalibration import (
     predict_squads,
     recalibration_from_json,
 )
+from models.spread import Spread
 from tests.trained import small_bundle
 
 SETTINGS = replace(
@@ -132,7 +133,7 @@ def test_rows_with_an_unknown_outcome_or_without_an_unseen_score_teach_nothing()
 @pytest.mark.parametrize(("kind", "coefficients"), [("platt", (0.3, 0.8)), ("beta", (0.3, 0.7, 0.4))])
 def test_it_moves_and_stretches_what_the_pooled_calibration_says(kind: str, coefficients: tuple[float, ...]) -> None:
     pooled = Calibration(kind, coefficients)  # type: ignore[arg-type]
-    own = Recalibration("one", 7, 30, centre=-3.0, shift=0.4, slope=1.5)
+    own = Recalibration("one", 7, 30, centre=-3.0, shift=0.4, slope=1.5, shift_sd=0.2)
     raw = np.array([-6.0, -3.0, 0.0])
     said = pooled.log_odds(raw)
     assert own.applied(pooled).log_odds(raw) == pytest.approx(said + 0.4 + 0.5 * (said + 3.0))
@@ -140,7 +141,7 @@ def test_it_moves_and_stretches_what_the_pooled_calibration_says(kind: str, coef
 
 def test_each_row_is_scored_as_its_squad_and_others_as_everybody() -> None:
     models, features = small_bundle().models, small_bundle().replay.features
-    own = [Recalibration("two", model.horizon_days, 9, -3.0, 0.7, 1.0) for model in models]
+    own = [Recalibration("two", model.horizon_days, 9, -3.0, 0.7, 1.0, 0.2) for model in models]
     names = np.array(["one", "two", "new", "two"] * 2)[: len(features)]
     said, plain = predict_squads(models, own, features, names), predict(models, features)
     moved = np.where(names == "two", 0.7, 0.0)
@@ -152,7 +153,7 @@ def test_each_row_is_scored_as_its_squad_and_others_as_everybody() -> None:
 def test_explanations_of_a_squad_add_up_its_rate_stands_in_the_base_and_its_slope_stretches_contributions() -> None:
     features = small_bundle().replay.features
     (pooled, *_) = small_bundle().models
-    own = Recalibration("two", pooled.horizon_days, 60, -3.0, 0.7, 1.5)
+    own = Recalibration("two", pooled.horizon_days, 60, -3.0, 0.7, 1.5, 0.2)
     (moved,) = of_squad([pooled], [own], "two")
     base, shares = contributions(moved, features)
     plain_base, plain = contributions(pooled, features)
@@ -162,5 +163,23 @@ def test_explanations_of_a_squad_add_up_its_rate_stands_in_the_base_and_its_slop
 
 
 def test_it_comes_back_from_json() -> None:
-    own = Recalibration("two", 7, 60, -3.1, 0.7, 1.5)
+    own = Recalibration("two", 7, 60, -3.1, 0.7, 1.5, 0.2)
     assert recalibration_from_json(json.loads(json.dumps(own.as_json()))) == own
+
+
+def test_the_interval_is_stretched_with_the_slope_and_widened_by_the_doubt_about_the_shift() -> None:
+    own = Recalibration("two", 7, 60, -3.0, 0.7, slope=1.5, shift_sd=0.3)
+    pooled = Spread(refits=40, centre=-3.0, level=0.04, tilt=0.01, slope=0.02, own=2.0)
+    found = own.widened(pooled)
+    assert found is not None
+    assert (found.refits, found.centre) == (40, -3.0)
+    assert [found.level, found.tilt, found.slope, found.own] == pytest.approx([0.09 + 0.09, 0.0225, 0.045, 4.5])
+    assert own.widened(None) is None
+
+
+def test_the_doubt_about_a_shift_is_the_priors_without_injuries_and_falls_with_them() -> None:
+    found = fitted({"five": (200, 5), "some": (200, 19), "many": (2000, 400)}, squad_slope_events=10**6)
+    assert 0.5 > found["five"].shift_sd > found["some"].shift_sd > found["many"].shift_sd > 0
+    _, _, score, names = squads({"five": (200, 5), "some": (200, 19), "many": (2000, 400)})
+    chance = probability(score[names == "five"] + found["five"].shift)
+    assert found["five"].shift_sd == pytest.approx(1 / np.sqrt((chance * (1 - chance)).sum() + 4))

@@ -194,7 +194,7 @@ def test_a_squads_own_rate_is_a_stated_part_of_the_base_and_everything_still_add
     tables = newcomers(read_tables(squad.store))
     name = str(tables["athletes"]["squad"].iloc[-1])
     own = tuple(
-        Recalibration(name, model.horizon_days, 12, model.bag.base_log_odds, 0.4, 1.5) for model in bundle.models
+        Recalibration(name, model.horizon_days, 12, model.bag.base_log_odds, 0.4, 1.5, 0.2) for model in bundle.models
     )
     moved = dataclasses.replace(bundle, recalibrations=own)
     found = score(tables, AS_OF, moved, load_report_settings(), MADE_AT)
