@@ -15,10 +15,12 @@ from configs.errors import NotReady
 from models import metrics, splits
 from models.baselines import BASELINES, BaselineFeatures
 from models.bundle import Bundle
-from models.estimator import Floats, Ints, Settings, predict
+from models.estimator import Floats, Ints, Settings
+from models.fallback import can_score, predict_fallback, share_missing
 from models.gate import BASELINE, Judged, Limits, refused, subgroups, with_interval
 from models.learner import TrainingRows, Trees
 from models.metrics import Metric
+from models.recalibration import predict_squads
 from models.tested import Tested, tested_rows
 
 CHALLENGER, CHAMPION = "challenger", "champion"
@@ -130,14 +132,28 @@ def later_rows(
     is_known = np.isfinite(label)
     before = np.flatnonzero(is_known & (day <= cut - pd.Timedelta(days=horizon_days)).to_numpy())
     later = np.flatnonzero(is_known & (day > cut).to_numpy())
-    chances = {name: _as_it_is(bundle, values.iloc[later], horizon_days) for name, (bundle, values) in sides.items()}
+    chances = {
+        name: _as_served(bundle, material, values, later, horizon_days) for name, (bundle, values) in sides.items()
+    }
     chances[BASELINE] = _baseline(material, before, later, label, names, settings)
     return _rows(material, later, 0, horizon_days, chances)
 
 
-def _as_it_is(bundle: Bundle, values: pd.DataFrame, horizon_days: int) -> Floats:
-    predicted = predict(bundle.models, values)
-    return np.asarray(predicted.probability[predicted.horizons_days.index(horizon_days)])
+def _as_served(bundle: Bundle, material: Material, values: pd.DataFrame, rows: Ints, horizon_days: int) -> Floats:
+    """Probabilities as a morning's scores have them: by squad, and by age and history where too little is measured.
+
+    The latter without the squad's own rate.
+    """
+    own, squads = values.iloc[rows], material.squads[rows]
+    predicted = predict_squads(bundle.models, bundle.recalibrations, own, squads)
+    place = predicted.horizons_days.index(horizon_days)
+    missed = {name: summary.share_missing for name, summary in bundle.feature_summary.items()}
+    share = share_missing(own, bundle.models[0].bag.feature_names, missed)
+    by_age = (share > bundle.target.abstain_share_missing) & can_score(bundle.fallback, own)
+    chance = predicted.probability[place].copy()
+    if by_age.any():
+        chance[by_age] = predict_fallback(bundle.fallback, own[by_age]).probability[place]
+    return np.asarray(chance)
 
 
 def fold_rows(
@@ -223,14 +239,15 @@ def injuries_in(rows: pd.DataFrame, onsets: pd.DataFrame, horizon_days: int) -> 
     return len(covered[["athlete_id", "onset"]].drop_duplicates())
 
 
-def own_level(material: Material, bundle: Bundle, values: pd.DataFrame, horizon_days: int) -> float:
-    """Observed over expected of a bundle as it is, over every day with a known outcome, learnt from or not.
+def own_level(material: Material, bundle: Bundle, values: pd.DataFrame, horizon_days: int, settings: Settings) -> float:
+    """Observed over expected of a bundle as it is, over days with a known outcome, learnt from or not, thinned.
 
     A recipe may be sound and what was registered under its name not: folds would not notice.
     """
     label = material.label(horizon_days)
-    rows = np.flatnonzero(np.isfinite(label))
-    return float(label[rows].sum() / _as_it_is(bundle, values.iloc[rows], horizon_days).sum())
+    rows = splits.thin(material.index, settings.every_days)
+    rows = rows[np.isfinite(label[rows])]
+    return float(label[rows].sum() / _as_served(bundle, material, values, rows, horizon_days).sum())
 
 
 def compare(ground: Ground, material: Material, horizon_days: int, settings: Settings) -> Comparison:

@@ -255,7 +255,7 @@ def _asked(
     if champion is not None and (reason := _differs(challenger, champion)):
         return Findings(None, (reason,), {})
     whole = training or training_set(store, _recipe(challenger), None, progress)
-    duel = Duel(whole, challenger, champion, limits.horizon(challenger.target.horizons_days))
+    duel = Duel.between(whole, challenger, champion, limits.horizon(challenger.target.horizons_days))
     leaks = failed_leaks(challenger)
     try:
         comparison = duel.compared(limits, progress)
@@ -281,6 +281,13 @@ def _differs(challenger: Bundle, champion: Bundle) -> str | None:
     )
 
 
+def _values(whole: TrainingSet, bundle: Bundle) -> pd.DataFrame:
+    known = {spec.name: spec for spec in whole.specs}
+    if all(known.get(spec.name) == spec for spec in bundle.specs):
+        return whole.features
+    return build_values(whole.index, prepare(whole.tables, bundle.target), bundle.specs)
+
+
 def _recipe(bundle: Bundle) -> Recipe:
     return Recipe(bundle.specs, bundle.factors, bundle.target, bundle.settings)
 
@@ -290,9 +297,19 @@ class Duel:
     """Two bundles before the same days. `whole` is everything that the store can tell of, as the challenger sees it."""
 
     whole: TrainingSet
-    challenger: Bundle
-    champion: Bundle | None
+    bundles: Mapping[str, Bundle]
+    values: Mapping[str, pd.DataFrame]
     horizon_days: int
+
+    @classmethod
+    def between(cls, whole: TrainingSet, challenger: Bundle, champion: Bundle | None, horizon_days: int) -> Duel:
+        """With the features of all days as each bundle's own specs say; without a champion, of the challenger alone."""
+        bundles = {CHALLENGER: challenger} | ({CHAMPION: champion} if champion else {})
+        return cls(whole, bundles, {name: _values(whole, each) for name, each in bundles.items()}, horizon_days)
+
+    @property
+    def challenger(self) -> Bundle:
+        return self.bundles[CHALLENGER]
 
     def compared(self, limits: Limits, progress: Report) -> Comparison:
         """On later days if these hold enough injuries, else in folds. NotReady where neither is possible."""
@@ -301,15 +318,12 @@ class Duel:
 
     def level(self) -> float:
         """Observed over expected of the challenger's bundle itself, over all days."""
-        return own_level(self._material, self.challenger, self._values(self.challenger), self.horizon_days)
-
-    @property
-    def _bundles(self) -> dict[str, Bundle]:
-        return {CHALLENGER: self.challenger} | ({CHAMPION: self.champion} if self.champion else {})
+        values = self.values[CHALLENGER]
+        return own_level(self._material, self.challenger, values, self.horizon_days, self.challenger.settings)
 
     @property
     def _cut(self) -> pd.Timestamp:
-        return max(bundle.data_cut for bundle in self._bundles.values())
+        return max(bundle.data_cut for bundle in self.bundles.values())
 
     @property
     def _material(self) -> Material:
@@ -324,13 +338,6 @@ class Duel:
             subgroups(whole, BASELINE_FEATURES).assign(squad=squads),
         )
 
-    def _values(self, bundle: Bundle) -> pd.DataFrame:
-        """The features of all days as the bundle's own specs say."""
-        known = {spec.name: spec for spec in self.whole.specs}
-        if all(known.get(spec.name) == spec for spec in bundle.specs):
-            return self.whole.features
-        return build_values(self.whole.index, prepare(self.whole.tables, bundle.target), bundle.specs)
-
     def _events_later(self) -> int:
         label = self.whole.labels[str(self.horizon_days)]
         later = label.notna() & (self.whole.index["date"] > self._cut)
@@ -341,7 +348,7 @@ class Duel:
         events = self._events_later()
         if events < limits.least_later_events:
             return None
-        pairs = {name: (bundle, self._values(bundle)) for name, bundle in self._bundles.items()}
+        pairs = {name: (bundle, self.values[name]) for name, bundle in self.bundles.items()}
         rows = later_rows(
             self._material, self.horizon_days, pairs[CHALLENGER], pairs.get(CHAMPION), BASELINE_FEATURES,
             self.challenger.settings,
@@ -372,10 +379,11 @@ class Duel:
     @property
     def _older_days(self) -> int:
         """How much older the champion's data are: what a mere retraining can gain by."""
-        return 0 if self.champion is None else max(0, (self.challenger.data_cut - self.champion.data_cut).days)
+        champion = self.bundles.get(CHAMPION, self.challenger)
+        return max(0, (self.challenger.data_cut - champion.data_cut).days)
 
     def _refitted(self, older_days: int, progress: Report) -> pd.DataFrame:
-        sides = [self._side(name, bundle, older_days) for name, bundle in self._bundles.items()]
+        sides = [self._side(name, bundle, older_days) for name, bundle in self.bundles.items()]
 
         def told(done: int, total: int) -> None:
             progress("comparing with the champion", done, total)
@@ -386,8 +394,7 @@ class Duel:
     def _side(self, name: str, bundle: Bundle, older_days: int) -> Side:
         used = list(bundle.models[0].bag.feature_names)
         monotone = {spec.name: spec.monotone for spec in bundle.specs if spec.name in used}
-        values = self._values(bundle)[used]
-        return Side(name, values, monotone, bundle.settings, older_days if name == CHAMPION else 0)
+        return Side(name, self.values[name][used], monotone, bundle.settings, older_days if name == CHAMPION else 0)
 
 
 def _figures(comparison: Comparison, level: float) -> dict[str, Any]:
