@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 Report = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is done, and of how much."""
 
+
+def silent(what: str, done: int, total: int) -> None:
+    """A `Report` for callers who show no progress, such as a notebook."""
+
+
 PLAIN_WIDTH = 170
 """Columns of text where standard output is no terminal: wide enough that no table is folded."""
 

@@ -224,6 +224,13 @@ def test_the_promotion_gate_is_read_from_the_log_line_about_this_version() -> No
     assert outcomes_of(card(history=history, promotions=[entry | {"candidate": 2}]), "V16") == []
 
 
+def test_a_search_is_counted_with_its_caution() -> None:
+    searched = {"trials": 40, "searched": True, "caution": "It looked at the data that judges it."}
+    found = card(lambda metrics: metrics.update(tuning=searched))
+    assert line(found, "12c").answer.gates[0].sentence == "40 settings tried. It looked at the data that judges it."
+    assert told(card(), "P14") == "Nothing was searched here."
+
+
 def test_recording_says_how_many_injuries_lack_a_field() -> None:
     def change(metrics: dict[str, Any]) -> None:
         metrics["outcomes"]["recorded"] |= {"code": 0, "side": 30}

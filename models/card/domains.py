@@ -5,7 +5,7 @@ from __future__ import annotations
 from models.card.facts import Facts, listed, many, signed
 from models.card.leak_gates import leak_answer, leak_gates
 from models.card.lines import Answer, Line, Section, gate, met, not_applicable, not_met, numbered
-from models.card.tripod_methods import sample_size
+from models.card.tripod_methods import sample_size, trials
 from models.card.tripod_results import performance
 from models.card.tripod_setting import read_by_model
 
@@ -191,10 +191,8 @@ def _clusters(facts: Facts) -> Answer:
 
 
 def _trials(facts: Facts) -> Answer:
-    trials = facts.get("tuning", "trials")
-    if trials is None:
-        return not_met(facts.absent("tuning"))
-    return met(f"{many(int(trials), 'setting')} tried for this training.", source="metrics.tuning")
+    told = trials(facts)
+    return met(told, source="metrics.tuning") if told else not_met(facts.absent("tuning"))
 
 
 def _stability(facts: Facts) -> Answer:

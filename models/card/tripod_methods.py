@@ -121,20 +121,27 @@ def _handled(facts: Facts) -> Answer:
 
 
 def _building(facts: Facts) -> Answer:
-    settings, trials = facts.bundle.settings, facts.get("tuning", "trials")
+    settings = facts.bundle.settings
     sizes = ", ".join(f"{days} days: {count}" for days, count in _members(facts).items())
     model = (
         f"Boosted trees bagged over athletes (members by horizon: {sizes}); {settings.trees} trees of at most "
         f"{settings.leaves} leaves, learning rate {settings.learning_rate:g}, unweighted log-loss."
     )
-    told = "The number of settings tried was not recorded." if trials is None else (
-        f"{many(int(trials), 'setting')} tried for this training, judged on inner folds alone."
-        if trials
-        else "No setting was searched for this training: those of model.toml were used as they stand."
-    )  # fmt: skip
+    told = trials(facts)
     return met(
-        model, source="settings, models.members, metrics.tuning", gates=[gate(trials is not None, told)]
-    )  # fmt: skip
+        model,
+        source="settings, models.members, metrics.tuning",
+        gates=[gate(bool(told), told or "The number of settings tried was not recorded.")],
+    )
+
+
+def trials(facts: Facts) -> str:
+    """How many settings were tried, with the caution that goes with it; empty where it was not recorded."""
+    found = facts.get("tuning")
+    if not found or found.get("trials") is None:
+        return ""
+    counted = f"{many(int(found['trials']), 'setting')} tried. " if found.get("searched") else ""
+    return f"{counted}{found.get('caution') or ''}".strip()
 
 
 def _members(facts: Facts) -> dict[int, int]:
