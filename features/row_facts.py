@@ -29,9 +29,16 @@ ROW_FACTS: Mapping[str, tuple[str, ...]] = {
     "returns": ("body_area", "muscle_group", "ligament"),
     "wellness": ("discomfort_above_usual",),
     "wearable_days": ("hrv_ln_ms",),
-    "athletes": ("is_female", "is_defender"),
+    "athletes": ("is_female", "is_goalkeeper", "is_defender", "is_forward"),
 }
 """Columns added to a contract table; specs may name them."""
+
+POSITION_WORDS: Mapping[str, str] = {
+    "is_goalkeeper": "goalkeeper|keeper",
+    "is_defender": "defender|back",
+    "is_forward": "forward|striker|winger|attacker",
+}
+"""How a position is recognised in free text, as a regular expression, in either case."""
 
 MIN_WORN_H = 1.0
 USUAL_DAYS = 60
@@ -114,8 +121,13 @@ def _worn(nights: pd.DataFrame) -> pd.DataFrame:
 def _flags(athletes: pd.DataFrame) -> pd.DataFrame:
     """Sex and position as 0/1, missing where not stated; dated far back since they hold at any time."""
     female = (athletes["sex"] == "female").astype(float).where(athletes["sex"].notna())
-    defender = athletes["position"].str.contains("defender|back", case=False)
-    return athletes.assign(is_female=female, is_defender=defender.astype(float).where(athletes["position"].notna()))
+    return athletes.assign(
+        is_female=female, **{column: _plays(athletes["position"], words) for column, words in POSITION_WORDS.items()}
+    )
+
+
+def _plays(position: pd.Series, words: str) -> pd.Series:
+    return position.str.contains(words, case=False).astype(float).where(position.notna())
 
 
 def _kinds(injuries: pd.DataFrame) -> pd.DataFrame:

@@ -31,6 +31,7 @@ from models.fallback import Fallback, fallback_from_json
 from models.recalibration import Recalibration, recalibration_from_json
 from models.replay import Replay
 from models.spread import Spread
+from models.straight import straight_from_json
 
 FORMAT = 3
 """Rises with any change that older readers would misread. 2: scores of athletes without history and by squad."""
@@ -165,6 +166,7 @@ def _model_as_json(model: HorizonModel) -> dict[str, Any]:
         "horizon_days": model.horizon_days,
         "feature_names": list(model.bag.feature_names),
         "base_log_odds": model.bag.base_log_odds,
+        "straight": model.bag.straight.as_json() if model.bag.straight else None,
         "members": _member_names(model),
         "calibration": {
             "kind": model.calibration.kind,
@@ -176,7 +178,8 @@ def _model_as_json(model: HorizonModel) -> dict[str, Any]:
 
 def _model_from_json(content: Mapping[str, Any], folder: Path) -> HorizonModel:
     members = tuple((folder / name).read_bytes().decode("utf-8") for name in content["members"])
-    bag = Bag(members, tuple(content["feature_names"]), content["base_log_odds"])
+    straight = straight_from_json(content["straight"]) if content["straight"] else None
+    bag = Bag(members, tuple(content["feature_names"]), content["base_log_odds"], straight)
     found = content["calibration"]
     calibration = Calibration(found["kind"], tuple(found["coefficients"]))
     spread = None if content["spread"] is None else Spread(**content["spread"])

@@ -21,6 +21,7 @@ from scipy.optimize import minimize
 import configs
 from configs.errors import ConfigError, IntegrityError, NotReady
 from models.spread import Spread
+from models.straight import Straight, fit_weights, scale_of
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -38,7 +39,7 @@ _ROWS_FOR_THREADS = 2000
 _RANGES: Mapping[str, tuple[float, float]] = {
     "learning_rate": (1e-4, 1), "trees": (1, 10_000), "leaves": (2, 1024), "smallest_leaf_share": (0, 0.5),
     "smallest_leaf_rows": (1, 100_000), "feature_fraction": (0.01, 1), "l2": (0, 1e6),
-    "path_smooth": (0, 1e6), "bins": (3, 255), "early_stopping_rounds": (0, 10_000), "members": (1, 1000),
+    "path_smooth": (0, 1e6), "straight_penalty": (0, 1e9), "bins": (3, 255), "early_stopping_rounds": (0, 10_000), "members": (1, 1000),
     "seed": (0, 2**31 - 1),
     "threads": (1, 256), "every_days": (1, 365), "athlete_folds": (2, 100), "time_blocks": (1, 100),
     "first_cut_share": (0.1, 0.9), "repeats": (1, 100), "evaluation_members": (1, 1000),
@@ -63,6 +64,7 @@ class Settings:
     path_smooth: float
     bins: int
     early_stopping_rounds: int
+    straight_penalty: float
     members: int
     seed: int
     threads: int
@@ -127,9 +129,9 @@ def _checked(name: str, kind: Any, value: Any, where: str) -> Any:
 
 @dataclass(frozen=True)
 class Bag:
-    """LightGBM models as text, one per bootstrap sample of athletes.
+    """LightGBM models as text, one per bootstrap sample of athletes, and the straight effects that each starts from.
 
-    A member's trees give the deviation from `base_log_odds`, the log-odds of the event rate in training.
+    Trees and straight effects give the deviation from `base_log_odds`, the log-odds of the event rate in training.
     Each member starts from the rate of its own sample: otherwise the members that never saw an injured
     athlete would score that athlete low merely because their sample held fewer injuries.
     """
@@ -137,6 +139,7 @@ class Bag:
     members: tuple[str, ...]
     feature_names: tuple[str, ...]
     base_log_odds: float
+    straight: Straight | None = None
 
 
 @dataclass(frozen=True)
@@ -223,7 +226,7 @@ def fit_bag(
 
     The second is NaN where every member saw the athlete. `label` is 1 or 0. `monotone` maps a feature to +1
     (a rise never lowers the score), -1 or 0; a feature that it does not name is free. With `start`, the rows' own
-    log-odds to begin from, the bag scores what is to be added to them.
+    log-odds to begin from, the bag scores what is to be added to them, by trees alone.
     """
     require_both_classes(label, "training")
     values, codes = features.to_numpy(dtype=np.float64), pd.factorize(np.asarray(athletes))[0]
@@ -231,14 +234,29 @@ def fit_bag(
     parameters = tree_parameters(names, len(label), settings, monotone)
     samples = athlete_samples(codes, label, settings.members, settings.seed)
     from_rate = rate_log_odds(label)
-    task = _Task(values, label, np.zeros(len(label)) if start is None else start - from_rate, names)
+    copies = samples[:, codes]
     with ThreadPoolExecutor(settings.threads) as pool:
+        straight = None
+        if start is None and settings.straight_penalty:
+            directions = [monotone.get(name, 0) for name in names]
+            straight = _fit_straight(values, label, copies, directions, settings.straight_penalty, pool)
+        starts = np.zeros(copies.shape) if start is None else np.tile(start - from_rate, (len(copies), 1))
+        task = _Task(values, label, starts if straight is None else straight.log_odds(values), names)
         fitted = pool.map(
-            lambda member: _fit_member(task, samples[member][codes], {**parameters, "seed": settings.seed + member}),
+            lambda member: _fit_member(task, member, copies[member], {**parameters, "seed": settings.seed + member}),
             range(settings.members),
         )
-    bag = Bag(tuple(fitted), names, from_rate if start is None else 0.0)
+    bag = Bag(tuple(fitted), names, from_rate if start is None else 0.0, straight)
     return bag, out_of_bag(member_log_odds(bag, features), samples[:, codes] == 0)
+
+
+def _fit_straight(
+    values: Floats, label: Floats, copies: Ints, directions: Sequence[int], penalty: float, pool: ThreadPoolExecutor
+) -> Straight:
+    scale = scale_of(values)
+    scaled = scale.of(values)
+    weights = pool.map(lambda own: fit_weights(scaled, directions, label, own.astype(np.float64), penalty), copies)
+    return Straight(scale, tuple(tuple(float(weight) for weight in member) for member in weights))
 
 
 def out_of_bag(scores: Floats, is_unseen: NDArray[np.bool_]) -> Floats:
@@ -313,38 +331,38 @@ def tree_parameters(names: Sequence[str], rows: int, settings: Settings, monoton
 
 @dataclass(frozen=True)
 class _Task:
-    """What every member learns from, row by row; `offset` is each row's start above that of the event rate."""
+    """What the members learn from, row by row; `offset` (members, rows) is each row's start above the event rate's."""
 
     values: Floats
     label: Floats
     offset: Floats
     names: tuple[str, ...]
 
-    def data(self, rows: Ints, start: float, parameters: Mapping[str, Any], reference: Any = None) -> Any:
+    def data(self, member: int, rows: Ints, start: float, parameters: Mapping[str, Any], reference: Any = None) -> Any:
         import lightgbm  # here, so that reading a report or a help text does not wait for it
 
         return lightgbm.Dataset(
             self.values[rows],
             self.label[rows],
             reference=reference,
-            init_score=self.offset[rows] + start,
+            init_score=self.offset[member, rows] + start,
             feature_name=list(self.names),
             params=dict(parameters),
         )
 
 
-def _fit_member(task: _Task, copies: Ints, parameters: Mapping[str, Any]) -> str:
+def _fit_member(task: _Task, member: int, copies: Ints, parameters: Mapping[str, Any]) -> str:
     """A member that holds each row as often as `copies` says, stopped by the rows that it does not hold."""
     import lightgbm
 
     rows = np.repeat(np.arange(len(copies)), copies)
     start = rate_log_odds(task.label[rows])  # see Bag: each member starts from its own sample's rate
-    data = task.data(rows, start, parameters)
+    data = task.data(member, rows, start, parameters)
     unseen = np.flatnonzero(copies == 0)
     rounds = parameters["early_stopping_round"]
     if not rounds or not 0 < task.label[unseen].sum() < len(unseen):
         return str(lightgbm.train({**parameters, "early_stopping_round": 0}, data).model_to_string())
-    held_out = task.data(unseen, start, parameters, reference=data)
+    held_out = task.data(member, unseen, start, parameters, reference=data)
     booster = lightgbm.train(dict(parameters), data, valid_sets=[held_out])
     return str(booster.model_to_string(num_iteration=booster.best_iteration))
 
@@ -378,7 +396,8 @@ def member_log_odds(bag: Bag, features: pd.DataFrame) -> Floats:
         return np.empty((len(bag.members), 0))
     threads = _threads(values)
     scores = [each.predict(values, raw_score=True, num_threads=threads) for each in boosters(bag)]
-    return bag.base_log_odds + np.vstack(scores).astype(np.float64)
+    straight = bag.straight.log_odds(values) if bag.straight else 0.0
+    return np.asarray(bag.base_log_odds + straight + np.vstack(scores).astype(np.float64))
 
 
 def _threads(values: Floats) -> int:
@@ -386,7 +405,17 @@ def _threads(values: Floats) -> int:
 
 
 def mean_contributions(bag: Bag, features: pd.DataFrame) -> tuple[Floats, float]:
-    """Exact TreeSHAP of the bag's mean raw log-odds: (rows, features), and the score that they start from."""
+    """Exact Shapley values of the bag's mean raw log-odds: (rows, features), and the score that they start from.
+
+    TreeSHAP of the trees, and each straight effect less its mean: Shapley values of a sum are the sum of those of its
+    parts.
+    """
+    trees, base = tree_contributions(bag, features)
+    return (trees + bag.straight.contributions(_values(bag, features)) if bag.straight else trees), base
+
+
+def tree_contributions(bag: Bag, features: pd.DataFrame) -> tuple[Floats, float]:
+    """Exact TreeSHAP of the trees alone: (rows, features), and the score that they start from."""
     values = _values(bag, features)
     if not len(values):
         return np.empty((0, len(bag.feature_names))), bag.base_log_odds

@@ -1,4 +1,4 @@
-"""Why a score is what it is: exact TreeSHAP by feature and by factor, in calibrated log-odds.
+"""Why a score is what it is: exact Shapley values by feature and by factor, in calibrated log-odds.
 
 The contributions of one row and the base add up to its calibrated log-odds; this is checked at every
 call. They say how the model arrived at a score: a contribution raises or lowers the score, it is no cause
@@ -23,6 +23,7 @@ from models.estimator import (
     boosters,
     mean_contributions,
     member_log_odds,
+    tree_contributions,
 )
 
 LARGEST_GAP = 1e-6
@@ -117,7 +118,7 @@ def odds_multiplier(contribution: Floats) -> Floats:
 
 
 def shap_check(model: HorizonModel, features: pd.DataFrame) -> float:
-    """The largest difference from the shap library's own TreeSHAP, in raw log-odds; 0 for no rows."""
+    """The largest difference of the trees' part from the shap library's own TreeSHAP, in raw log-odds; 0 for no rows."""
     if not len(features):
         return 0.0
     with warnings.catch_warnings():
@@ -133,4 +134,4 @@ def shap_check(model: HorizonModel, features: pd.DataFrame) -> float:
         explainer.model.model_type = "internal"
         total += np.asarray(explainer.shap_values(values, check_additivity=False))
     theirs = total / len(model.bag.members)
-    return float(np.abs(theirs - mean_contributions(model.bag, features)[0]).max())
+    return float(np.abs(theirs - tree_contributions(model.bag, features)[0]).max())

@@ -193,6 +193,8 @@ def test_sex_and_position_become_0_or_1_and_stay_missing_where_not_stated() -> N
     )["athletes"]
     np.testing.assert_array_equal(found["is_female"], [1, 0, NAN, 0])
     np.testing.assert_array_equal(found["is_defender"], [1, 1, 0, NAN])
+    np.testing.assert_array_equal(found["is_forward"], [0, 0, 1, NAN])
+    np.testing.assert_array_equal(found["is_goalkeeper"], [0, 0, 0, NAN])
 
 
 def test_an_injury_tells_what_it_was_of_or_leaves_it_open() -> None:
