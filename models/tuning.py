@@ -387,7 +387,7 @@ def _gain(trials: Sequence[Trial], best: int, counts: Floats, seed: int, tuning:
     spread = draws.std(axis=1)
     usable = spread > 0  # settings that predict alike everywhere differ in nothing that could be chosen
     far = np.abs(draws[usable] - value[usable, None]) / spread[usable, None]
-    reach = float(np.quantile(far.max(axis=0), CONFIDENCE)) * spread[best]
+    reach = float(np.quantile(far.max(axis=0, initial=0.0), CONFIDENCE)) * spread[best]
     alone = np.quantile(draws[best], [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     return Gain(float(value[best]), float(value[best] - reach), float(value[best] + reach), *map(float, alone))
 

@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from importlib.metadata import version as package_version
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,6 @@ from pipelines.console import Report
 from pipelines.data import Store, fingerprint, write_aside
 from pipelines.stability import rows_to_learn_from
 from pipelines.train import Recipe, TrainingSet, directions, training_set, try_evaluation
-from pipelines.training_record import code_version
 
 FOLDER = "searches"
 """Where a store keeps unfinished and finished searches, in its mlflow/."""
@@ -84,10 +84,12 @@ def tune(
 
 
 def _key(training: TrainingSet, recipe: Recipe, tuning: Tuning, data: str) -> str:
-    """What makes two searches the same: data, features, target, present settings, space, and code."""
+    """What makes two searches the same: data, features, target, present settings, space, and this version."""
     space = {name: value for name, value in asdict(tuning).items() if name != "trials"}
     content = [data, specs_fingerprint(training.specs), recipe.target.as_json(), recipe.settings.as_json(), space]
-    text = json.dumps([*content, f"{training.data_cut:%Y-%m-%d}", code_version()], sort_keys=True, default=str)
+    text = json.dumps(
+        [*content, f"{training.data_cut:%Y-%m-%d}", package_version("strainwatch")], sort_keys=True, default=str
+    )
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
