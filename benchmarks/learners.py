@@ -84,7 +84,7 @@ class Judged:
 
 def judged(chance: Floats, tested: Squad, seconds: float = np.nan) -> Judged:
     true = 1 - np.exp(-tested.came[str(DAYS)].to_numpy(dtype=np.float64))
-    rows = metrics.Clusters(true, np.zeros(len(true), dtype=np.int64), np.ones((2, 1)), 0)
+    rows = metrics.clusters(true, tested.athletes, 1, 0)
     base = np.full(len(true), true.mean())
     return Judged(
         expected_auroc(chance, true),
@@ -124,19 +124,23 @@ def _others() -> list[Learner]:
 
 def compare_calibrations(given: Pair, settings: Settings) -> Iterator[tuple[str, Judged]]:
     """Every map on the same out-of-bag scores of the same bag."""
-    label = given.taught.labels[str(DAYS)].to_numpy(dtype=np.float64)
-    bag, raw = fit_bag(given.rows.features, label, given.taught.athletes, settings, given.directions)
-    asked = member_log_odds(bag, given.asked).mean(axis=0)
-    for name, fit in CALIBRATIONS.items():
-        yield name, judged(probability(fit(raw, label).log_odds(asked)), given.tested)
+    yield from _calibrated(given, settings, {name: name for name in CALIBRATIONS})
 
 
 def compare_stopping(given: Pair, settings: Settings) -> Iterator[tuple[str, Judged]]:
     """All trees, or each member stopped by its own unseen athletes."""
     for rounds in STOPPING:
-        trees = Trees().fit(given.rows, replace(settings, early_stopping_rounds=rounds))
-        chance = trees.chances(given.asked)[HORIZONS.index(DAYS)]
-        yield f"stop after {rounds}" if rounds else "all trees", judged(chance, given.tested)
+        name = f"stop after {rounds}" if rounds else "all trees"
+        yield from _calibrated(given, replace(settings, early_stopping_rounds=rounds), {name: settings.calibration})
+
+
+def _calibrated(given: Pair, settings: Settings, maps: Mapping[str, str]) -> Iterator[tuple[str, Judged]]:
+    """One bag for one horizon with each of `maps` (name: key of CALIBRATIONS)."""
+    label = given.taught.labels[str(DAYS)].to_numpy(dtype=np.float64)
+    bag, raw = fit_bag(given.rows.features, label, given.taught.athletes, settings, given.directions)
+    asked = member_log_odds(bag, given.asked).mean(axis=0)
+    for name, key in maps.items():
+        yield name, judged(probability(CALIBRATIONS[key](raw, label).log_odds(asked)), given.tested)
 
 
 PARTS = {"learners": compare_learners, "calibrations": compare_calibrations, "stopping": compare_stopping}
