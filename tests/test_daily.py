@@ -20,10 +20,12 @@ import configs
 from configs.errors import ConfigError, NotReady, StoreBusy, WrongArgument
 from features.target import Target, load_target
 from models.registry import champion
-from pipelines.daily import explain_athlete, moment, score_day
+from pipelines.daily import Day, explain_athlete, moment, score_day
 from pipelines.data import Store, read_tables
 from pipelines.ingest import ingest
+from serving.score import Scores
 from tests.squad import MONDAYS, NOW, Squad, stored, strainwatch, write_csv
+from tests.trained import small_bundle
 
 DAY = MONDAYS[0]
 
@@ -50,6 +52,28 @@ def hear_late(squad: Squad, folder: Path) -> str:
     folder.mkdir()
     assert ingest(squad.store, "csv", write_csv(row, "sessions", folder), now=NOW).added == {"sessions": 1}
     return athlete
+
+
+def test_a_run_in_words_counts_by_cause_who_was_scored_by_age_and_history_and_who_was_not() -> None:
+    few = "too little measured: 70 % of the usual measurements are missing"
+    rows = [
+        ("a", "model", None),
+        ("b", "age and injury history", "no data yet"),
+        ("c", "age and injury history", few),
+        ("d", "age and injury history", few),
+        ("e", None, "injured since 2025-03-01 (known 2025-03-02)"),
+        ("f", None, "no data since 2025-03-02"),
+        ("g", None, "injured since 2025-02-01 (known 2025-02-02)"),
+    ]
+    said = pd.DataFrame(rows, columns=["athlete_id", "scored_by", "reason"])
+    scores = Scores(said.assign(abstained=said["scored_by"].isna()), pd.DataFrame())
+    bundle = replace(small_bundle(), data_cut=pd.Timestamp("2025-03-01"))
+    day = Day("scored", pd.Timestamp("2025-03-17 07:00", tz="UTC"), bundle, scores, 0)
+    assert day.in_words() == (
+        "Scored 4 athletes as of 2025-03-17 07:00 UTC, 3 of them by age and injury history alone "
+        "(too little measured 2, no data yet 1); 3 could not be scored (injured 2, no data 1)."
+    )
+    assert day.facts()["by_age_and_history"] == 3
 
 
 def test_the_same_day_twice_leaves_one_set_and_says_so(own_squad: Squad) -> None:
