@@ -1,12 +1,13 @@
 """The default learner beside the alternatives, on simulated squads whose true risk is known.
 
 python -m benchmarks.learners [--sizes 40 200] [--seeds 4] [--members 10] [--only learners calibrations stopping]
+    [--worlds effects nothing]
 
 `--sizes 1000` takes hours. Squads of two seasons teach; 200 other athletes, one season later, are tested on every third
 day. AUROC is told against the risk that came about (without the luck of the draw) and against drawn injuries; slope,
 O:E, error (ICI: mean distance of a chance from the true one of rows with like chances, in percentage points) and the
 log-loss gained over the base rate (x 1,000) against the true risk. Intervals are Student's t over seeds; differences
-are paired by seed. Worlds "without effects" have nothing to be foretold: there every gain is a loss.
+are paired by seed. The world with nothing has nothing to be foretold: there every spread is an invention.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ SEASONS, TEST_ATHLETES = 2, 200
 HORIZONS = (7, 14)
 DAYS = 14
 GROUPS = 40
-WORLDS = {"": Switches(), " without effects": Switches(effects=False, exposure=False)}
+WORLDS = {"effects": Switches(), "nothing": Switches(effects=False, exposure=False)}
 STOPPING = (0, 10, 30)
 FILE = "learners.jsonl"
 
@@ -155,10 +156,10 @@ def table(part: str, athletes: int, seeds: int, members: int, world: str) -> Non
     for seed in range(1, seeds + 1):
         for name, each in PARTS[part](pair(recipe, athletes, seed, world), settings):
             found.setdefault(name, []).append(each)
-            report.keep(FILE, part + world, [{"athletes": athletes, "seed": seed, "name": name, **asdict(each)}])
-            report.note(f"{part}{world}, {athletes} athletes, seed {seed}: {name}")
+            report.keep(FILE, f"{part}, {world}", [{"athletes": athletes, "seed": seed, "name": name, **asdict(each)}])
+            report.note(f"{part}, {world}, {athletes} athletes, seed {seed}: {name}")
     first = next(iter(found.values()))
-    heading = f"{part}{world}: {athletes} athletes, {SEASONS} seasons, {seeds} seeds, {DAYS} days, {members} members"
+    heading = f"{part}, world with {world}: {athletes} athletes, {SEASONS} seasons, {seeds} seeds, {DAYS} days, {members} members"
     report.show(heading, COLUMNS, [_line(name, each, first) for name, each in found.items()])
 
 
@@ -191,10 +192,11 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=4)
     parser.add_argument("--members", type=int, default=10)
     parser.add_argument("--only", choices=tuple(PARTS), nargs="+", default=list(PARTS))
+    parser.add_argument("--worlds", choices=tuple(WORLDS), nargs="+", default=list(WORLDS))
     given = parser.parse_args()
     for part in given.only:
         for athletes in given.sizes:
-            for world in WORLDS if part != "learners" else ("",):
+            for world in given.worlds:
                 table(part, athletes, given.seeds, given.members, world)
 
 
