@@ -138,7 +138,7 @@ def _one_seed(plan: Plan, recipe: Recipe, seed: int) -> Iterator[Number]:
     )  # fmt: skip
     taught = checks.taught(recipe, trained, TAUGHT_MEMBERS)
     yield checks.ceiling(tested, taught[checks.NOISE_FREE])
-    yield from checks.explanation(recipe, tested, fitted, taught)
+    yield from checks.explanation(recipe, trained, tested, fitted, taught)
     yield checks.stability(recipe, trained, tested, main, plan.refits, few)
     fewer = tested.rows(splits.thin(tested.index, recipe.settings.every_days))
     yield from _curve(plan, recipe, trained, fewer, fitted, seed)

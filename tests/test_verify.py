@@ -275,10 +275,11 @@ def test_the_learner_finds_planted_effects_and_the_truth_teaches_it_more() -> No
     ideal = fit_to_truth(recipe(), trained, known, 14, 3)
     reached, reachable = checks.share(tested, fitted), checks.share(tested, ideal)
     assert 0.3 < reached < reachable < 0.95
-    numbers = {each.key: each.value for each in checks.explanation(recipe(), tested, fitted, {"ideal": ideal})}
+    numbers = {each.key: each.value for each in checks.explanation(recipe(), trained, tested, fitted, {"ideal": ideal})}
     assert numbers[checks.ALL, "right sign", "model", 14] > 0.6
     assert numbers[checks.ALL, "rank correlation", "model", 14] > 0.2
     assert numbers[checks.ALL, "right sign", "ideal", 14] > 0.7
+    assert numbers[checks.ALL, "top factor", checks.SHARES, 14] > numbers[checks.ALL, "top factor", "model", 14] + 0.1
 
 
 @pytest.mark.slow

@@ -22,6 +22,7 @@ from pipelines.verification.fitting import (
     fit_to_truth,
     flag_shares,
     flagged,
+    regressed_shares,
     reported,
     true_shares,
 )
@@ -42,6 +43,7 @@ MAIN_DAYS = 14
 RESAMPLES = 200
 NOISE_FREE = "taught the true risk"
 HAZARD = "taught the true hazard"
+SHARES = "taught each factor's share"
 CONSTANT = "the same order for everybody"
 FLAGGED, ALL = "explanation of flagged days", "explanation of all days"
 FACTORS = tuple(FACTOR_TERMS)
@@ -108,7 +110,9 @@ def alerts(squad: Squad, chance: Floats, budget: Budget, days: int = MAIN_DAYS) 
     return float((share @ label) / share.sum() / label[reported(squad)].mean())
 
 
-def explanation(recipe: Recipe, squad: Squad, fitted: Fitted, others: Mapping[str, Fitted]) -> Iterator[Number]:
+def explanation(
+    recipe: Recipe, trained: Squad, squad: Squad, fitted: Fitted, others: Mapping[str, Fitted]
+) -> Iterator[Number]:
     """The model's contributions by factor beside the true shares; `others` are held against the same rows."""
     predicted = fitted.predict(squad)
     chance = predicted.probability[predicted.horizons_days.index(MAIN_DAYS)]
@@ -116,8 +120,9 @@ def explanation(recipe: Recipe, squad: Squad, fitted: Fitted, others: Mapping[st
     every = reported(squad)
     weekly, is_flagged = squad.rows(np.flatnonzero(every)), chosen[every]
     yield from _usual_order(true_shares(weekly, MAIN_DAYS, FACTORS), is_flagged)
-    for subject, each in {"model": fitted, **others}.items():
-        said = explained(recipe, each, weekly, MAIN_DAYS)
+    said_by = {subject: explained(recipe, each, weekly, MAIN_DAYS) for subject, each in others.items()}
+    said_by[SHARES] = regressed_shares(recipe, trained, weekly, MAIN_DAYS)
+    for subject, said in {"model": explained(recipe, fitted, weekly, MAIN_DAYS), **said_by}.items():
         true = true_shares(weekly, MAIN_DAYS, list(said.columns))
         yield from _agreements(subject, said.to_numpy(), true, is_flagged)
         yield from _by_factor(subject, said, true)

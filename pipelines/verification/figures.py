@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
 
-from pipelines.verification.checks import CONSTANT, FLAGGED, HAZARD, NOISE_FREE, SOURCES
+from pipelines.verification.checks import CONSTANT, FLAGGED, HAZARD, NOISE_FREE, SHARES, SOURCES
 from pipelines.verification.measures import Estimate
 from pipelines.verification.numbers import Summary
 
@@ -77,13 +77,13 @@ def _bars(axes: Axes, position: np.ndarray, found: list[Estimate], colour: str, 
 
 def _explanation(summary: Summary) -> Figure:
     """Agreement with the true shares on flagged days, model and ceilings."""
-    figure, axes = _figure(3.8, "Explanations of flagged athlete-days against the truth")
+    figure, axes = _figure(4.4, "Explanations of flagged athlete-days against the truth")
     measures = ("top factor", "top factor or as good", "top three", "right sign", "rank correlation")
     place = np.arange(len(measures), dtype=float)
-    subjects = (("model", BLUE), (NOISE_FREE, GREEN), (HAZARD, "#56B4E9"))
+    subjects = (("model", BLUE), (NOISE_FREE, GREEN), (HAZARD, "#56B4E9"), (SHARES, "#BBBBBB"))
     for number, (subject, colour) in enumerate(subjects):
         found = [summary.estimates[FLAGGED, measure, subject, 14] for measure in measures]
-        _bars(axes, place + (number - 1) * 0.27, found, colour, subject, 0.25)
+        _bars(axes, place + (number - 1.5) * 0.21, found, colour, subject, 0.19)
     for position, measure in enumerate(measures):
         same = summary.get(FLAGGED, measure, CONSTANT)
         if same is not None:

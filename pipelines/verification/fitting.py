@@ -107,6 +107,25 @@ def true_shares(squad: Squad, days: int, factors: Sequence[str]) -> Floats:
     return squad.shares[days][list(factors)].to_numpy(dtype=np.float64)
 
 
+def regressed_shares(recipe: Recipe, trained: Squad, squad: Squad, days: int) -> pd.DataFrame:
+    """Each factor's share as the records tell it: a regression of the true share on what the model may use.
+
+    No model of injuries could be taught so: what is missed here is not in the records.
+    """
+    from sklearn.ensemble import HistGradientBoostingRegressor
+
+    names = usable(recipe, trained)
+    given, asked = (each.features[names].to_numpy(dtype=np.float64) for each in (trained, squad))
+    found = {}
+    for factor, share in trained.shares[days].items():
+        learner = HistGradientBoostingRegressor(
+            max_iter=150, max_leaf_nodes=15, max_bins=63, min_samples_leaf=200, early_stopping=False,
+            random_state=recipe.settings.seed,
+        )  # fmt: skip
+        found[str(factor)] = learner.fit(given, share.to_numpy()).predict(asked)
+    return pd.DataFrame(found)
+
+
 def bootstrapped(squad: Squad, seed: int) -> Squad:
     """A squad of as many athletes drawn with replacement; the copies of one athlete count as different athletes."""
     names, codes = np.unique(squad.athletes, return_inverse=True)

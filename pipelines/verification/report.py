@@ -13,7 +13,7 @@ from rich.table import Table
 
 from models.leaks import TOO_GOOD
 from pipelines.console import out, right
-from pipelines.verification.checks import ALL, CONSTANT, FLAGGED, HAZARD, MAIN_DAYS, NOISE_FREE, SOURCES
+from pipelines.verification.checks import ALL, CONSTANT, FLAGGED, HAZARD, MAIN_DAYS, NOISE_FREE, SHARES, SOURCES
 from pipelines.verification.measures import LARGE, NEAR, Estimate
 from pipelines.verification.nothing import BUDGETS, LeakCheck
 from pipelines.verification.numbers import GOALS, Goal, Summary
@@ -127,7 +127,7 @@ def _explanation(summary: Summary, figure: Path | None) -> Section:
     measures = ("top factor", "top factor or as good", "top three", "right sign", "rank correlation")
     rows = []
     for check in (FLAGGED, ALL):
-        for subject in ("model", NOISE_FREE, HAZARD, CONSTANT):
+        for subject in ("model", NOISE_FREE, HAZARD, SHARES, CONSTANT):
             cells = (_text(summary.get(check, measure, subject)) for measure in measures)
             rows.append((f"{subject}, {check.removeprefix('explanation of ')}", *cells))
     changes = summary.get("stability", "first factor changes")
@@ -138,6 +138,7 @@ def _explanation(summary: Summary, figure: Path | None) -> Section:
         "days, both as distances from the mean. 'As good': the factor named first is within "
         f"{NEAR:g} log-hazard of the true first. Sign: of true shares above {LARGE:g}. '{HAZARD}': the ceiling, the "
         "hazard itself as SHAP explains it through the same features. "
+        f"'{SHARES}': a regression of each true share on the same features, one by one: what the records hold at all. "
         f"'{CONSTANT}': what needs no model at all. Flagged: three a week per team of 25.",
         figure,
     )  # fmt: skip
@@ -148,10 +149,10 @@ def _factors(summary: Summary, figure: Path | None) -> Section:
     for factor in summary.subjects("factors, model", "correlation with truth"):
         cells = (
             _text(summary.get(f"factors, {subject}", "correlation with truth", factor))
-            for subject in ("model", NOISE_FREE, HAZARD)
+            for subject in ("model", NOISE_FREE, HAZARD, SHARES)
         )
         rows.append((factor, *cells))
-    return Section("Factor by factor", ("factor", "model", NOISE_FREE, HAZARD), tuple(rows),
+    return Section("Factor by factor", ("factor", "model", NOISE_FREE, HAZARD, SHARES), tuple(rows),
                    "Spearman's correlation of contribution and true share over athlete-days.", figure)  # fmt: skip
 
 
