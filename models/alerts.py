@@ -100,29 +100,48 @@ def _places(budget: Budget, scored: int) -> int:
     return budget.budget(scored) if isinstance(budget, AlertPolicy) else min(budget, scored)
 
 
-def standings(rows: pd.DataFrame) -> Standings:
-    """Standings in each squad's weekly reports; `rows` has squad, repeat, fold, date and probability.
+@dataclass(frozen=True)
+class Reports:
+    """The reported rows, and as numbers from 0 the weekly report of each and the fold's part of it."""
+
+    row: Ints
+    report: Ints
+    part: Ints
+    rows: int
+
+    def standings(self, probability: Floats) -> Standings:
+        """Where each reported row stands by the probabilities of all rows."""
+        score = probability[self.row]
+        order = np.lexsort((-score, self.part))
+        part, ordered = self.part[order], score[order]
+        is_new = np.append(True, (np.diff(part) != 0) | (np.diff(ordered) != 0))
+        first = np.flatnonzero(is_new)
+        tied = np.diff(np.append(first, len(order)))
+        starts = np.searchsorted(part, part, side="left")
+        above, same = np.empty(len(order)), np.empty(len(order))
+        above[order] = first[np.cumsum(is_new) - 1] - starts
+        same[order] = tied[np.cumsum(is_new) - 1]
+        in_fold = np.bincount(self.part)[self.part].astype(np.float64)
+        return Standings(self.row, above, same, in_fold, np.bincount(self.report)[self.report], self.rows)
+
+
+def reports(rows: pd.DataFrame) -> Reports:
+    """The weekly reports on `rows`, which has squad, repeat, fold and date.
 
     A report covers the first day of each week (from Monday) on which the squad has rows.
     """
     week = rows["date"] - pd.to_timedelta(rows["date"].dt.day_of_week, unit="D")
-    first = rows["date"].groupby([rows["squad"], rows["repeat"], week]).transform("min")
+    every = [rows["squad"], rows["repeat"], week]
+    first = rows["date"].groupby(every).transform("min")
     position = np.flatnonzero(rows["date"].to_numpy() == first.to_numpy())
-    shown = rows[["squad", "repeat", "fold", "probability"]].iloc[position].assign(week=week.iloc[position])
-    report, fold = ["squad", "repeat", "week"], ["squad", "repeat", "week", "fold"]
-    return Standings(
-        row=position,
-        above=shown.groupby(fold)["probability"].rank(method="min", ascending=False).to_numpy() - 1,
-        tied=shown.groupby([*fold, "probability"])["probability"].transform("size").to_numpy(dtype=np.float64),
-        in_fold=shown.groupby(fold)["probability"].transform("size").to_numpy(dtype=np.float64),
-        in_report=shown.groupby(report)["probability"].transform("size").to_numpy(dtype=np.int64),
-        rows=len(rows),
-    )
+    report = rows.groupby(every).ngroup().to_numpy()[position]
+    part = pd.DataFrame({"report": report, "fold": rows["fold"].to_numpy()[position]}).groupby(["report", "fold"])
+    return Reports(position, report.astype(np.int64), np.asarray(part.ngroup(), dtype=np.int64), len(rows))
 
 
 def flags(rows: pd.DataFrame, budget: Budget) -> Floats:
-    """How surely each row is flagged in its squad's weekly report (see `Standings.shares`)."""
-    return standings(rows).shares(budget)
+    """How surely each row is flagged in its squad's weekly report; `rows` as for `reports`, with a probability."""
+    return reports(rows).standings(rows["probability"].to_numpy(dtype=np.float64)).shares(budget)
 
 
 def foreseen(

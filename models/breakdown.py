@@ -75,7 +75,7 @@ def subgroup_table(tested: Tested, groups: pd.DataFrame, policy: AlertPolicy) ->
     share = tested.standings().shares(policy)
     for column in groups:
         values = groups[column].to_numpy(dtype=object)[tested.rows["row"].to_numpy()]
-        for value in sorted({str(each) for each in values if not pd.isna(each)}):
+        for value in sorted(str(each) for each in pd.unique(values) if not pd.isna(each)):
             chosen = values == value
             if not chosen.all():
                 yield from _subgroup(tested, chosen, share, str(column), value)

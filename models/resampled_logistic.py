@@ -30,6 +30,12 @@ class Grouped:
     events: Floats
     moments: Floats
 
+    def only(self, resamples: Ints) -> Grouped:
+        if len(resamples) == len(self.counts):
+            return self
+        lines = (each[resamples] for each in (self.counts, self.events, self.moments))
+        return Grouped(self.values, self.starts, *lines)
+
     def by_group(self, cells: Floats) -> Floats:
         return np.asarray(np.add.reduceat(cells, self.starts, axis=1))
 
@@ -69,14 +75,17 @@ def fit_grouped(given: Grouped, with_slope: bool) -> tuple[Floats, Floats]:
     slope = np.zeros(len(rate)) if with_slope else np.ones(len(rate))
     centre = kept.by_group(kept.counts * kept.values) / np.maximum(total, 1)
     intercept = np.log(rate / (1 - rate)) - slope[:, None] * centre
-    is_fittable, change = is_mixed.any(axis=1), np.full(len(rate), np.inf)
+    change = np.full(len(rate), np.inf)
+    moving = np.flatnonzero(is_mixed.any(axis=1))
     for _ in range(_NEWTON_STEPS):
-        step_intercept, step_slope = _newton_step(kept, intercept, slope, with_slope)
-        intercept, slope = intercept + step_intercept, slope + step_slope
-        change = np.maximum(np.abs(step_intercept).max(axis=1), np.abs(step_slope))
-        if (change[is_fittable] < 1e-9).all():
+        if not len(moving):
             break
-    is_settled = is_fittable & (change < 1e-6)
+        steps = _newton_step(kept.only(moving), intercept[moving], slope[moving], with_slope)
+        intercept[moving] += steps[0]
+        slope[moving] += steps[1]
+        change[moving] = np.maximum(np.abs(steps[0]).max(axis=1), np.abs(steps[1]))
+        moving = moving[change[moving] >= 1e-9]
+    is_settled = change < 1e-6
     return np.where(is_settled, intercept[:, 0], np.nan), np.where(is_settled, slope, np.nan)
 
 

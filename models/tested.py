@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from models.alerts import Budget, Standings, foreseen, standings
+from models.alerts import Budget, Reports, Standings, foreseen, reports
 from models.estimator import Floats, Ints, Settings
 from models.metrics import Clusters, Metric, clusters, covered_injuries, measure, summarise
 
@@ -25,12 +25,13 @@ class Tested:
     covered: pd.DataFrame
     fold: Ints
     repeat: Ints
+    reports: Reports
 
     def chance(self, model: str = MODEL) -> Floats:
         return self.rows[model].to_numpy(dtype=np.float64)
 
     def standings(self, model: str = MODEL) -> Standings:
-        return standings(self.rows.assign(probability=self.rows[model]))
+        return self.reports.standings(self.chance(model))
 
     def foreseen(self, share: Floats) -> dict[str, Floats]:
         """See `alerts.foreseen`."""
@@ -64,4 +65,5 @@ def tested_rows(
     label = known["label"].to_numpy(dtype=np.float64)
     repeats = int(known["repeat"].max()) + 1
     clustered = clusters(label, known["athlete_id"], settings.resamples, settings.seed, injuries, repeats)
-    return Tested(horizon_days, known, clustered, covered, known["fold"].to_numpy(), known["repeat"].to_numpy())
+    fold, repeat = known["fold"].to_numpy(), known["repeat"].to_numpy()
+    return Tested(horizon_days, known, clustered, covered, fold, repeat, reports(known))
