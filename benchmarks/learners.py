@@ -159,7 +159,8 @@ def table(part: str, athletes: int, seeds: int, members: int, world: str) -> Non
             report.keep(FILE, f"{part}, {world}", [{"athletes": athletes, "seed": seed, "name": name, **asdict(each)}])
             report.note(f"{part}, {world}, {athletes} athletes, seed {seed}: {name}")
     first = next(iter(found.values()))
-    heading = f"{part}, world with {world}: {athletes} athletes, {SEASONS} seasons, {seeds} seeds, {DAYS} days, {members} members"
+    squads = f"{athletes} athletes, {SEASONS} seasons, {seeds} seeds"
+    heading = f"{part}, world with {world}: {squads}, {DAYS} days, {members} members"
     report.show(heading, COLUMNS, [_line(name, each, first) for name, each in found.items()])
 
 
