@@ -38,7 +38,7 @@ from models.registry import RegisteredModel, log_training, set_alias
 from models.replay import Replay, make_replay
 from models.tuning_record import TuningRecord, load_record, tuning_facts
 from pipelines.card import card_table, with_facts
-from pipelines.console import Report
+from pipelines.console import Report, silent
 from pipelines.data import Store, data_cut, fingerprint, read_tables
 from pipelines.judging import labels_as_known, subgroups, with_weekly
 from pipelines.scrutiny import scrutinise
@@ -174,7 +174,9 @@ def train(
     return Trained(bundle, registered, evaluation, verdict, training)
 
 
-def training_set(store: Store, recipe: Recipe, until: pd.Timestamp | None, progress: Report) -> TrainingSet:
+def training_set(
+    store: Store, recipe: Recipe, until: pd.Timestamp | None = None, progress: Report = silent
+) -> TrainingSet:
     """Features and labels of every athlete-day at risk that the store can tell of."""
     progress("building features", 0, 1)
     training = assemble(read_tables(store), recipe, until)
@@ -219,7 +221,7 @@ def assemble(
 def try_evaluation(
     training: TrainingSet,
     recipe: Recipe,
-    progress: Report,
+    progress: Report = silent,
     designs: bool = False,
     alternatives: Sequence[Learner] = (),
 ) -> tuple[Evaluation | None, tuple[str, ...]]:

@@ -189,12 +189,14 @@ def test_operations_tell_what_to_do_about_every_exit_code() -> None:
         assert re.search(rf"^\| {code} \| {re.escape(meaning)} \| \S", page, re.M), code
 
 
-def test_the_snippets_for_data_scientists_run(
-    squad: Squad, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.slow
+def test_the_snippets_for_data_scientists_run_in_order(
+    own_squad: Squad, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "demo").mkdir()
-    (tmp_path / "demo/store").symlink_to(squad.path)
-    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "notebook"
+    (folder / "demo").mkdir(parents=True)
+    (folder / "demo/store").symlink_to(own_squad.path)
+    monkeypatch.chdir(folder)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "")  # so that what a snippet sets is taken back afterwards
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
     page = (reference.DOCS / "data-scientists.md").read_text(encoding="utf-8")
@@ -202,6 +204,12 @@ def test_the_snippets_for_data_scientists_run(
     for snippet in re.findall(r"```python\n(.*?)```", page, re.S):
         exec(snippet, known)
     printed = capsys.readouterr().out
-    assert "load_7d" in printed
-    assert "metrics.auroc_7d" in printed or known["runs"].filter(regex="^metrics").empty
-    assert known["training"].features.shape[0] == len(known["training"].index)
+    assert "ok   future_rows" in printed
+    assert "soreness_peak_3d" in known["training"].model_features
+    assert known["differences"].added == ("soreness_peak_3d",)
+    assert known["outcome"].entry.candidate == known["trained"].registered.version == 2
+    assert "()\n('uneven_sessions_28d',)\n" in printed
+    assert known["judged"].features["uneven_sessions_28d"].notna().mean() > 0.5
+    assert known["card"].version == known["trained"].bundle.version
+    assert len(list(folder.glob("cards/*.html"))) == 1
+    assert len(known["runs"]) == 2
