@@ -23,17 +23,24 @@ RankingEvidence = Literal["better", "chance", "worse", "unknown"]
 _METRICS = {
     "auroc": "AUROC: ranking; 0.5 is chance, 1 is perfect",
     "auroc_pooled": "AUROC with the models of several folds mixed",
-    "average_precision": "Average precision: compare with the share of days followed by an injury",
+    "average_precision": "Average precision: compare with that of chance",
+    "prevalence_line": "Average precision of chance",
     "brier": "Brier score: lower is better",
     "scaled_brier": "Scaled Brier score: above 0 beats the event rate",
     "calibration_slope": "Calibration slope: 1 is right",
     "calibration_intercept": "Calibration intercept: 0 is right",
     "observed_expected": "Injuries observed per injury expected: 1 is right",
+    "ici": "Mean distance of the calibration curve from the diagonal: 0 is right",
     "net_benefit": "Net benefit: above 0 is useful",
     "alert_precision": "Precision within the alert budget",
     "alert_recall": "Injuries caught within the alert budget",
     "false_alerts_per_injury": "False alerts per injury caught",
+    "warning_days": "Days from the first alert to the injury, median",
 }
+"""What the report tells; the evaluation knows more."""
+
+_BESIDE = (MODEL, "prevalence", "previous_injury", "age_history", "logistic", "acwr_rule")
+"""The columns that fit a page."""
 
 
 @dataclass(frozen=True)
@@ -103,10 +110,10 @@ class ModelFacts:
 
     def _table(self, horizon_days: int) -> MetricsTable:
         here = [metric for metric in self.metrics if metric.horizon_days == horizon_days]
-        models = tuple(sorted({metric.model for metric in here}, key=lambda name: (name != MODEL, name)))
-        names = dict.fromkeys(metric.name for metric in here if metric.name != EVENT_RATE)
+        models = tuple(name for name in _BESIDE if name in {metric.model for metric in here})
+        names = dict.fromkeys(metric.name for metric in here if metric.name in _METRICS)
         found = {(metric.name, metric.model): metric for metric in here}
-        rows = tuple((metric_label(name), tuple(found.get((name, model)) for model in models)) for name in names)
+        rows = tuple((_METRICS[name], tuple(found.get((name, model)) for model in models)) for name in names)
         sizes = next((metric for metric in here if metric.model == MODEL), here[0])
         rate = found.get((EVENT_RATE, MODEL))
         return MetricsTable(
@@ -118,10 +125,6 @@ class ModelFacts:
             sizes.n_athletes,
             event_rate=rate.value if rate else None,
         )
-
-
-def metric_label(name: str) -> str:
-    return _METRICS.get(name, name.replace("_", " ").capitalize())
 
 
 def model_label(name: str) -> str:
