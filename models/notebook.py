@@ -41,7 +41,9 @@ def fit(
 def predict(models: Models, features: pd.DataFrame) -> pd.DataFrame:
     """Probability with its interval per horizon and row of `features`: probability_7d, lower_7d, upper_7d, ...
 
-    The features are those of the models' own specs; others are ignored, a missing one is an IntegrityError.
+    The features are those of the models' own specs; others are ignored, a missing one is an IntegrityError. These are
+    the pooled models' scores: `strainwatch score` adds each squad's own rate, and scores athletes of whom too little is
+    measured by age and injury history.
     """
     return as_frame(_horizons(models), features)
 
