@@ -1,4 +1,4 @@
-"""What a notebook imports from `models`: cheap to import, frames in and out, the same numbers as the models give elsewhere."""
+"""What a notebook imports from `models`: cheap to import, frames in and out, numbers as the models give elsewhere."""
 
 from __future__ import annotations
 
