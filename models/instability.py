@@ -16,7 +16,8 @@ import numpy as np
 import pandas as pd
 
 from configs.errors import NotReady
-from models.alerts import AlertPolicy, flags
+from models import alerts
+from models.alerts import AlertPolicy
 from models.estimator import (
     Floats,
     HorizonModel,
@@ -31,13 +32,14 @@ from models.spread import Spread, fit_spread
 ADVISED_REFITS = 200
 """What Riley & Collins advise; fewer tell the size of the instability, not its details."""
 RISK_BINS = 20
+MOST_POINTS = 4000
 THRESHOLD_STEPS = 25
 MOST_DRAWS = 20
 _ENDS = (2.5, 97.5)
 
 
 @dataclass(frozen=True)
-class Reports:
+class Reported:
     """The rows that weekly reports would have covered: features, labels, and athlete_id, date and squad."""
 
     features: pd.DataFrame
@@ -66,7 +68,7 @@ class Refitted:
 def refitted(
     models: Sequence[HorizonModel],
     rows: TrainingRows,
-    reports: Reports,
+    reports: Reported,
     settings: Settings,
     refits: int,
     progress: Callable[[int, int], None] = lambda done, total: None,
@@ -120,8 +122,9 @@ class HorizonInstability:
 
     `mean_absolute_error` is the mean over athlete-days of |refit's risk - original risk|; `flip_rate` the share of
     athlete-days whose flag a refit changes, `kept_flags` the share of the original's flags that a refit gives too, and
-    `chance_kept` what drawing lots would keep. `by_risk` has the refits' risk at rising original risk (the instability
-    plot), `decision_curve` the net benefit of original and refits by threshold, `by_athlete` each athlete's figures.
+    `chance_kept` what drawing lots would keep. `by_risk` has the refits' risk at rising original risk and `points` a
+    sample of both (the instability plot), `decision_curve` the net benefit of original and refits by threshold,
+    `by_athlete` each athlete's figures.
     """
 
     horizon_days: int
@@ -132,6 +135,7 @@ class HorizonInstability:
     kept_flags: float
     chance_kept: float
     by_risk: pd.DataFrame
+    points: pd.DataFrame
     decision_curve: pd.DataFrame
     by_athlete: pd.DataFrame
 
@@ -196,7 +200,7 @@ class Instability:
         )
 
 
-def instability(found: Refitted, reports: Reports, policy: AlertPolicy) -> Instability:
+def instability(found: Refitted, reports: Reported, policy: AlertPolicy) -> Instability:
     """How the refits differ from the original on the reports' rows, longer horizons never below shorter ones."""
     original = probability(np.maximum.accumulate(found.original, axis=0))
     refits = probability(np.maximum.accumulate(found.refits, axis=1))
@@ -207,29 +211,25 @@ def instability(found: Refitted, reports: Reports, policy: AlertPolicy) -> Insta
 
 
 def _of_horizon(
-    days: int, original: Floats, refits: Floats, reports: Reports, policy: AlertPolicy
+    days: int, original: Floats, refits: Floats, reports: Reported, policy: AlertPolicy
 ) -> HorizonInstability:
     gap = np.abs(refits - original).mean(axis=0)
-    flagged = _flagged(reports, original, policy)
-    others = np.stack([_flagged(reports, each, policy) for each in refits])
-    flips = np.abs(others - flagged).mean(axis=0)
+    weekly = alerts.reports(reports.index.assign(repeat=0, fold=0))
+    flagged, *others = (weekly.standings(each).shares(policy) for each in (original, *refits))
+    flips = np.abs(np.array(others) - flagged).mean(axis=0)
     return HorizonInstability(
         horizon_days=days,
         refits=len(refits),
         mean_risk=float(original.mean()),
         mean_absolute_error=float(gap.mean()),
         flip_rate=float(flips.mean()),
-        kept_flags=float((np.minimum(others, flagged).sum(axis=1) / flagged.sum()).mean()),
+        kept_flags=float(np.minimum(others, flagged).sum(axis=1).mean() / flagged.sum()),
         chance_kept=float(flagged.mean()),
         by_risk=_by_risk(original, refits),
+        points=_points(original, refits),
         decision_curve=_decision_curve(original, refits, reports.labels[str(days)].to_numpy(dtype=np.float64)),
         by_athlete=_by_athlete(reports.index["athlete_id"], original, gap, flips),
     )
-
-
-def _flagged(reports: Reports, chance: Floats, policy: AlertPolicy) -> Floats:
-    """How surely each row is flagged in its squad's weekly report."""
-    return flags(reports.index.assign(repeat=0, fold=0, probability=chance), policy)
 
 
 def _by_risk(original: Floats, refits: Floats) -> pd.DataFrame:
@@ -240,6 +240,12 @@ def _by_risk(original: Floats, refits: Floats) -> pd.DataFrame:
     for name, percentile in (("lower", _ENDS[0]), ("median", 50.0), ("upper", _ENDS[1])):
         columns[name] = [float(np.percentile(refits[:, part], percentile)) for part in bins]
     return pd.DataFrame(columns)
+
+
+def _points(original: Floats, refits: Floats) -> pd.DataFrame:
+    """Evenly chosen pairs of original and refit risk, for a picture."""
+    chosen = np.linspace(0, refits.size - 1, min(MOST_POINTS, refits.size)).astype(np.int64)
+    return pd.DataFrame({"original": original[chosen % len(original)], "refit": refits.ravel()[chosen]})
 
 
 def _decision_curve(original: Floats, refits: Floats, label: Floats) -> pd.DataFrame:

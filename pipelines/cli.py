@@ -303,6 +303,16 @@ def evaluate(
             show_default=False,
         ),
     ] = None,
+    refits: Annotated[
+        int | None,
+        typer.Option(
+            "--refits",
+            min=2,
+            help="How often the whole pipeline is fitted again, to other athletes, to see how stable it is: 200 are "
+            "advised. Default: refits of model.toml, a rough idea.",
+            show_default=False,
+        ),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -319,17 +329,23 @@ def evaluate(
     from models.learners import EVERY, chosen, not_installed
     from pipelines.console import print_json, progress
     from pipelines.evaluation_output import show_evaluation, write_evaluation
-    from pipelines.train import load_recipe, training_set, try_evaluation
+    from pipelines.scrutiny import examine, write_scrutiny
+    from pipelines.train import directions, load_recipe, training_set, try_evaluation
 
     alternatives = chosen(learners) if learners else ()
     recipe = load_recipe(configs)
     with _run(store, "evaluate") as (opened, facts), progress() as report:
         training = training_set(opened, recipe, None, report)
         found, verdict = try_evaluation(training, recipe, report, designs, alternatives)
+        scrutiny = examine(training, recipe, directions(training), refits, report)
         facts |= {"athlete_days": len(training.index), "evaluated": found is not None}
+    verdict = (*verdict, *scrutiny.sentences())
     page = None if out is None or found is None else write_evaluation(found, verdict, out)
+    if out is not None:
+        write_scrutiny(scrutiny, out)
     if as_json:
-        print_json({"verdict": list(verdict), "evaluation": found.as_json() if found else None})
+        evaluation = found.as_json() if found else None
+        print_json({"verdict": list(verdict), "evaluation": evaluation, **scrutiny.as_json()})
         return
     show_evaluation(found, verdict)
     if learners == EVERY and not_installed():

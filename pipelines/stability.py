@@ -6,11 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
-from models import splits
-from models.estimator import HorizonModel, Ints
-from models.instability import Instability, Reports, instability, refitted, with_spreads
+from models import alerts, splits
+from models.estimator import HorizonModel
+from models.instability import Instability, Reported, instability, refitted, with_spreads
 from models.learner import TrainingRows
 from pipelines.console import Report
 
@@ -39,7 +38,7 @@ def stability(
     progress: Report,
 ) -> tuple[tuple[HorizonModel, ...], Instability]:
     """The models with their intervals, and how stable their answers are over `refits` refits."""
-    reports = _reports(training)
+    reports = _reported(training)
     found = refitted(
         models,
         rows_to_learn_from(training, recipe, monotone),
@@ -51,17 +50,9 @@ def stability(
     return with_spreads(models, found), instability(found, reports, recipe.alerts)
 
 
-def _reports(training: TrainingSet) -> Reports:
-    squads = pd.Series(np.asarray(training.squads))
-    rows = report_days(training.index["date"].reset_index(drop=True), squads)
-    return Reports(
-        features=training.features[training.model_features].iloc[rows],
-        labels=training.labels.iloc[rows],
-        index=training.index[["athlete_id", "date"]].iloc[rows].assign(squad=squads.to_numpy()[rows]),
-    )
-
-
-def report_days(date: pd.Series, squad: pd.Series) -> Ints:
-    """Rows of the first day of each week (from Monday) on which the squad has rows."""
-    week = date - pd.to_timedelta(date.dt.day_of_week, unit="D")
-    return np.flatnonzero((date == date.groupby([squad, week]).transform("min")).to_numpy())
+def _reported(training: TrainingSet) -> Reported:
+    """The rows that weekly reports would have covered."""
+    index = training.index[["athlete_id", "date"]].assign(squad=np.asarray(training.squads))
+    rows = alerts.reports(index.assign(repeat=0, fold=0)).row
+    features = training.features[training.model_features].iloc[rows]
+    return Reported(features, training.labels.iloc[rows], index.iloc[rows])

@@ -164,7 +164,7 @@ def train(
         bundle,
         metrics=named_metrics(evaluation),
         parameters=parameters_of(training, recipe),
-        figures=figures_of(weights, training, evaluation, recipe),
+        figures={**figures_of(weights, training, evaluation, recipe), **scrutiny.figures()},
         tables={**tables_of(weights, evaluation), "model_card": card_table(store, bundle)},
         predictions=predictions_of(evaluation),
         tags={"verdict": " ".join(verdict)[:4000], "target": recipe.target.name},
