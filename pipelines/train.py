@@ -334,8 +334,8 @@ def _fit(training: TrainingSet, recipe: Recipe, progress: Report) -> tuple[Horiz
 
 
 def unsaved_bundle(training: TrainingSet, recipe: Recipe, now: datetime, progress: Report) -> Bundle:
-    """What `train` would register of this training set, neither evaluated nor with replay cases: for scores that are
-    not kept."""
+    """What `train` would register of this training set, neither evaluated nor with replay cases nor with a fingerprint
+    of the data: for scores that are not kept."""
     models = _fit(training, recipe, progress)
     nothing = Replay({}, training.index.iloc[:0], training.features.iloc[:0], pd.DataFrame())
     return _bundle(training, recipe, models, None, (), now, nothing)
@@ -350,8 +350,8 @@ def _bundle(
     now: datetime,
     replay: Replay | None = None,
 ) -> Bundle:
-    """With `replay`, that instead of cases made anew."""
-    data = fingerprint(training.tables)
+    """With `replay`, that instead of cases made anew, and no fingerprint of the tables, which takes long too."""
+    data = "" if replay else fingerprint(training.tables)
     trained_at = pd.Timestamp(now).as_unit("us")
     content = json.dumps(
         [data, specs_fingerprint(training.specs), recipe.target.as_json(), recipe.settings.as_json()],
