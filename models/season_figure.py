@@ -28,6 +28,7 @@ def season_figure(said: pd.DataFrame, injuries: pd.DataFrame, horizon_days: int)
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
     _flags(above, said, injuries, horizon_days)
     _totals(below, said)
+    below.tick_params(axis="x", labelrotation=30)
     for axes in (above, below):
         axes.grid(color="#E4E4E4", linewidth=0.7)
         axes.set_axisbelow(True)
@@ -64,4 +65,4 @@ def _totals(axes: Axes, said: pd.DataFrame) -> None:
     weekly = closed.groupby("date").agg(expected=(MODEL, "sum"), observed=("label", "sum")).cumsum()
     axes.step(weekly.index, weekly["observed"], where="post", color=ORANGE, label="observed")
     axes.plot(weekly.index, weekly["expected"], color=BLUE, label="expected by the model")
-    axes.set(ylabel="Scores followed by an injury, so far", ylim=(0, None))
+    axes.set(ylabel="Injuries after a score", ylim=(0, None))

@@ -24,7 +24,7 @@ from models.learner import FittedTrees, Learner, TrainingRows, Trees
 
 TUNABLE: Mapping[str, type[int] | type[float]] = {
     "learning_rate": float, "trees": int, "leaves": int, "smallest_leaf_share": float, "smallest_leaf_rows": int,
-    "feature_fraction": float, "l2": float, "path_smooth": float, "bins": int,
+    "feature_fraction": float, "l2": float, "path_smooth": float, "bins": int, "straight_penalty": float,
 }  # fmt: skip
 """Settings that a search may change: none that decides how anything is judged."""
 
