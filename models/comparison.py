@@ -240,13 +240,17 @@ def injuries_in(rows: pd.DataFrame, onsets: pd.DataFrame, horizon_days: int) -> 
 
 
 def own_level(material: Material, bundle: Bundle, values: pd.DataFrame, horizon_days: int, settings: Settings) -> float:
-    """Observed over expected of a bundle as it is, over days with a known outcome, learnt from or not, thinned.
+    """Observed over expected of a bundle as it is, over the days that it learnt from, thinned; NaN without any.
 
-    A recipe may be sound and what was registered under its name not: folds would not notice.
+    A recipe may be sound and what was registered under its name not: folds would not notice. A sound model foretells
+    about as many events as it learnt from.
     """
     label = material.label(horizon_days)
     rows = splits.thin(material.index, settings.every_days)
-    rows = rows[np.isfinite(label[rows])]
+    learnt = (material.index["date"] <= bundle.data_cut - pd.Timedelta(days=horizon_days)).to_numpy()
+    rows = rows[np.isfinite(label[rows]) & learnt[rows]]
+    if not len(rows):
+        return np.nan
     return float(label[rows].sum() / _as_served(bundle, material, values, rows, horizon_days).sum())
 
 

@@ -263,8 +263,11 @@ def _asked(
         return Findings(None, (f"no comparison is possible: {error}", *(f"leak: {each}" for each in leaks)), {})
     told = comparison.refusals(leaks, limits)
     level, (low, high) = duel.level(), limits.observed_expected
-    if not low <= level <= high:
-        told = (*told, f"the registered model as it is: observed : expected is {level:.2f} on all days of the store")
+    if level < low or level > high:
+        told = (
+            *told,
+            f"the registered model as it is: observed : expected is {level:.2f} on the days that it learnt from",
+        )
     return Findings(comparison, told, _figures(comparison, level))
 
 
@@ -317,7 +320,7 @@ class Duel:
         return compare(ground, self._material, self.horizon_days, self.challenger.settings)
 
     def level(self) -> float:
-        """Observed over expected of the challenger's bundle itself, over all days."""
+        """Observed over expected of the challenger's bundle itself, on the days that it learnt from."""
         values = self.values[CHALLENGER]
         return own_level(self._material, self.challenger, values, self.horizon_days, self.challenger.settings)
 
