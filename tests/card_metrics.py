@@ -59,7 +59,7 @@ def evaluation() -> dict[str, Any]:
         "alerts": [figure("alert_precision", 0.02, budget="3 per 25")],
         "lead_days": [figure("auroc", 0.6, horizon_days=28, lead_days=0)],
         "calibration_curve": [figure("observed", 0.01, predicted=0.01)],
-        "decision_curve": [figure("net_benefit_per_1000", 0.1, of="model", threshold=0.03)],
+        "decision_curve": [figure("net_benefit_per_1000", 0.1, of="model", false_alerts_per_injury=30)],
         "risk_distribution": [figure("mean", 0.01, outcome="injury followed")],
         "designs": [figure("auroc", 0.7, design="unseen athletes, later"), figure("auroc", 0.8, design="random rows")],
     }

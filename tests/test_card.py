@@ -326,6 +326,30 @@ def test_tables_give_their_headers_a_scope() -> None:
     assert text.count("<table") == text.count("<caption")
 
 
+def curves(metrics: dict[str, Any]) -> None:
+    metrics["evaluation"]["calibration_curve"] = [
+        figure("observed", value, predicted=predicted) for predicted, value in ((0.01, 0.012), (0.02, 0.016))
+    ]
+    metrics["evaluation"]["decision_curve"] = [
+        figure("net_benefit_per_1000", value, of=of, false_alerts_per_injury=alerts)
+        for alerts, own in ((30, 0.4), (50, -0.1)) for of, value in (("model", own), ("everybody", -20.0))
+    ]  # fmt: skip
+
+
+def test_curves_are_drawn_from_points_and_told_in_words() -> None:
+    found = card(curves)
+    calibration, decision = next(section.figures for section in found.sections if section.figures)
+    assert calibration.words == "Where 1.00 % were predicted 1.20 % were observed; where 2.00 % were predicted, 1.60 %."
+    assert decision.words == (
+        "At most 0.40 per 1,000 athlete-days, where 30 needless flags are worth one injury foreseen."
+    )
+    assert 'class="ideal" d="M58.0 208.0L424.0 12.0"' in calibration.svg  # right risks: from corner to corner
+    page = parsed(card_html(found))
+    assert "svg" in page.tags
+    assert calibration.words in " ".join(page.text)
+    assert not any(section.figures for section in card().sections)  # a point is no curve
+
+
 def test_a_card_names_no_athlete() -> None:
     def change(metrics: dict[str, Any]) -> None:
         metrics["evaluation"]["athletes"] = [{"horizon_days": 7, "athlete_id": "A17-SECRET", "injuries": 1}]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from models.card.curves import evaluation_figures
 from models.card.domains import probast_section
 from models.card.evaluation_tables import evaluation_tables
 from models.card.facts import Facts, interval
@@ -34,7 +35,7 @@ def model_card(facts: Facts) -> Card:
         Section("stability", "Sample size and stability", "Riley 2019, Riley & Collins 2023", stability,
                 _tables(sample_size_table(facts))),
         Section("performance", "Set of performance measures", "Van Calster 2025", performance,
-                evaluation_tables(facts)),
+                evaluation_tables(facts), figures=evaluation_figures(facts)),
         Section("individual", "What each prediction carries", "individual reporting", individual),
     )  # fmt: skip
     bundle = facts.bundle

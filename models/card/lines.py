@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from markupsafe import Markup
+
 State = Literal["met", "not met", "not applicable"]
 Outcome = Literal["passed", "warning", "failed", "not checked"]
 
@@ -60,6 +62,16 @@ class CardTable:
 
 
 @dataclass(frozen=True)
+class CardFigure:
+    """A picture as SVG that needs nothing else, and what it shows in `words`."""
+
+    caption: str
+    svg: Markup
+    words: str
+    source: str = ""
+
+
+@dataclass(frozen=True)
 class Section:
     """Lines under a heading; `key` is the anchor, `standard` whose checklist it is."""
 
@@ -69,6 +81,7 @@ class Section:
     lines: tuple[Line, ...]
     tables: tuple[CardTable, ...] = ()
     summary: str = ""
+    figures: tuple[CardFigure, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -124,7 +137,8 @@ def _section_as_json(section: Section) -> dict[str, Any]:
         for line in section.lines
     ]
     head = {"key": section.key, "title": section.title, "standard": section.standard, "summary": section.summary}
-    return {**head, "lines": lines, "tables": [asdict(table) for table in section.tables]}
+    figures = [{"caption": each.caption, "words": each.words, "source": each.source} for each in section.figures]
+    return {**head, "lines": lines, "tables": [asdict(table) for table in section.tables], "figures": figures}
 
 
 def met(*sentences: str, source: str, gates: Sequence[Gate] = ()) -> Answer:

@@ -23,7 +23,11 @@ PARTS = {
     ),
     "V10": ("By lead day", "lead_days", "days before onset, each with its AUROC"),
     "V11": ("Smoothed calibration curve", "calibration_curve", "points of the curve"),
-    "V12": ("Decision curve", "decision_curve", "points, for this model and flagging by the base rate"),
+    "V12": (
+        "Decision curve",
+        "decision_curve",
+        "points of this model, of flagging everybody, and of the gain over the better of both defaults",
+    ),
     "V13": (
         "Distribution of risk by outcome",
         "risk_distribution",

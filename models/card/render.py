@@ -84,6 +84,9 @@ def _section(section: Section) -> Iterator[str]:
     ]
     yield from _grid(("item", "topic", "state", "what is reported", "source"), rows)
     yield ""
+    for picture in section.figures:
+        yield f"**{_plain(picture.caption)}** {_plain(picture.words)} (source: {_plain(picture.source)})"
+        yield ""
     for table in section.tables:
         yield from _table(table)
 
