@@ -8,6 +8,8 @@ from models import figures
 from models.evaluation import Evaluation
 from models.tested import MODEL
 
+THIS = "this model"
+
 
 def evaluation_figures(evaluation: Evaluation) -> dict[str, Figure]:
     """ "roc_7d", "calibration_7d" and so on, for each horizon that has a score.
@@ -24,11 +26,11 @@ def evaluation_figures(evaluation: Evaluation) -> dict[str, Figure]:
 def _of_horizon(evaluation: Evaluation, horizon_days: int) -> dict[str, Figure]:
     rows = evaluation.out_of_fold
     rows = rows[(rows["horizon_days"] == horizon_days) & rows["label"].notna()]
-    label, names = rows["label"].to_numpy(), [MODEL, *evaluation.names]
-    ranks = rows.groupby("fold")[names].rank(pct=True)
-    ranked = {name: ranks[name].to_numpy() for name in names}
-    chances = {name: rows[name].to_numpy() for name in names}
-    auroc = {name: _auroc(evaluation, horizon_days, name) for name in names}
+    label, words = rows["label"].to_numpy(), {MODEL: THIS, **evaluation.names}
+    ranks = rows.groupby("fold")[list(words)].rank(pct=True)
+    ranked = {text: ranks[name].to_numpy() for name, text in words.items()}
+    chances = {text: rows[name].to_numpy() for name, text in words.items()}
+    auroc = {text: _auroc(evaluation, horizon_days, name) for name, text in words.items()}
     tables = {
         name: table[table["horizon_days"] == horizon_days]
         for name, table in evaluation.tables.items() if name in ("calibration_curve", "decision_curve", "lead_days")
@@ -38,12 +40,12 @@ def _of_horizon(evaluation: Evaluation, horizon_days: int) -> dict[str, Figure]:
         f"roc_{horizon_days}d": figures.roc(label, ranked, horizon_days, auroc),
         f"precision_recall_{horizon_days}d": figures.precision_recall(label, ranked, horizon_days),
         f"calibration_{horizon_days}d": figures.calibration(
-            label, chances[MODEL], athletes, horizon_days, tables["calibration_curve"]
+            label, chances[THIS], athletes, horizon_days, tables["calibration_curve"]
         ),
         f"decision_curve_{horizon_days}d": figures.decision_curve(
-            label, chances, horizon_days, tables["decision_curve"]
+            label, chances, horizon_days, tables["decision_curve"].replace({"of": {MODEL: THIS}})
         ),
-        f"risk_distribution_{horizon_days}d": figures.risk_distribution(label, chances[MODEL], horizon_days),
+        f"risk_distribution_{horizon_days}d": figures.risk_distribution(label, chances[THIS], horizon_days),
         f"lead_days_{horizon_days}d": figures.lead_days(tables["lead_days"], horizon_days),
     }
 

@@ -32,6 +32,10 @@ _LINES = (
     (PINK, "dotted", 1.9),
     (SKY, (0, (6, 2, 1, 2, 1, 2)), 1.5),
     ("#E69F00", (0, (8, 3)), 1.5),
+    ("#882255", (0, (3, 1, 1, 1)), 1.5),
+    ("#332288", (0, (1, 1)), 1.7),
+    ("#117733", (0, (5, 1)), 1.5),
+    ("#44AA99", (0, (2, 2)), 1.5),
 )
 _BOOTSTRAP_DRAWS = 500
 _MOST_BINS = 10
@@ -337,7 +341,7 @@ def _figure(title: str, rows: _Rows, width_in: float = 7.2) -> tuple[Figure, Axe
 
 
 def _line(rows: _Rows, name: str) -> dict[str, Any]:
-    """A model's colour and dashes, alike in every figure of an evaluation; they repeat after six models."""
+    """A model's colour and dashes, alike in every figure of an evaluation; they repeat after ten models."""
     colour, dashes, width = _LINES[list(rows.scores).index(name) % len(_LINES)]
     return {"color": colour, "linestyle": dashes, "linewidth": width}
 

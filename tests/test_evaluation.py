@@ -14,6 +14,7 @@ from models import estimator, evaluation, metrics, splits
 from models.baselines import BASELINES, LABELS, BaselineFeatures
 from models.estimator import Settings
 from models.evaluation import Evaluation
+from models.evaluation_figures import evaluation_figures
 from models.learner import TrainingRows
 from models.metrics import Metric
 from models.verdict import against_others, discrimination, precision
@@ -373,6 +374,27 @@ def test_the_verdict_on_discrimination_follows_the_interval(lower: float, upper:
     sentence = discrimination(7, Metric("auroc", 0.6, lower, upper, 100, 5, 9))
     assert meaning in sentence
     assert f"half-width {(upper - lower) / 2:.2f}" in sentence
+
+
+def test_the_figures_show_the_ranking_within_folds_and_name_the_columns_in_words(
+    strong: tuple[World, Evaluation],
+) -> None:
+    _, result = strong
+    drawn = evaluation_figures(result)
+    assert {name for name in drawn if name.endswith("_7d")} == {
+        "roc_7d", "precision_recall_7d", "calibration_7d", "decision_curve_7d", "risk_distribution_7d", "lead_days_7d",
+    }  # fmt: skip
+    box = drawn["roc_7d"].axes[0].get_legend()
+    assert box is not None
+    texts = [text.get_text() for text in box.get_texts()]
+    found = result.metric("auroc", 7)
+    assert texts[1] == f"this model: {found.value:.2f} ({found.lower:.2f} to {found.upper:.2f})"
+    assert texts[2] == "base rate for all: 0.50 (0.50 to 0.50)"
+    # Equal scores within each fold rank nobody: the base rate's curve is the diagonal, though its levels differ.
+    curve = next(line for line in drawn["roc_7d"].axes[0].get_lines() if str(line.get_label()).startswith("base"))
+    xy = np.asarray(curve.get_xydata())
+    area = float(np.sum(np.diff(xy[:, 0]) * (xy[1:, 1] + xy[:-1, 1]) / 2))
+    assert area == pytest.approx(0.5, abs=0.05)
 
 
 @pytest.mark.parametrize(("lower", "said"), [(0.01, ": more than chance."), (-0.01, ": not shown to be more than")])
