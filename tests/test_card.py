@@ -343,7 +343,7 @@ def test_curves_are_drawn_from_points_and_told_in_words() -> None:
     assert decision.words == (
         "At most 0.40 per 1,000 athlete-days, where 30 needless flags are worth one injury foreseen."
     )
-    assert 'class="ideal" d="M58.0 208.0L424.0 12.0"' in calibration.svg  # right risks: from corner to corner
+    assert 'class="ideal" d="M66.0 208.0L412.0 12.0"' in calibration.svg  # right risks: from corner to corner
     page = parsed(card_html(found))
     assert "svg" in page.tags
     assert calibration.words in " ".join(page.text)

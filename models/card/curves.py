@@ -12,7 +12,7 @@ from models.card.facts import Facts, figure
 from models.card.lines import CardFigure
 
 WIDTH, HEIGHT = 440, 250
-LEFT, RIGHT, TOP, BOTTOM = 58, 16, 12, 42
+LEFT, RIGHT, TOP, BOTTOM = 66, 28, 12, 42
 TICKS = 4
 
 Point = tuple[float, float]
@@ -55,7 +55,7 @@ def _calibration(facts: Facts) -> CardFigure | None:
         return None
     highest = max(max(line["predicted"], line["value"]) for line in points)
     plot = _Plot((0.0, highest), (0.0, highest))
-    drawn = [plot.line("ideal", [(0.0, 0.0), (highest, highest)]), *_curve(plot, points, "predicted")]
+    drawn = [*_curve(plot, points, "predicted"), plot.line("ideal", [(0.0, 0.0), (highest, highest)])]
     first, last = points[0], points[-1]
     words = (
         f"Where {_percent(first['predicted'])} were predicted {_percent(first['value'])} were observed; where "
@@ -78,7 +78,7 @@ def _decision(facts: Facts) -> CardFigure | None:
     reach = max(max(abs(_end(line, end)) for end in ("value", "lower", "upper")) for line in own) or 1.0
     plot = _Plot((0.0, float(len(places) - 1)), (-reach, reach))
     none = plot.line("ideal", [(0.0, 0.0), (float(len(places) - 1), 0.0)])
-    drawn = [none, *_curve(plot, own, "place"), *([plot.line("other", everybody)] if everybody else [])]
+    drawn = [*_curve(plot, own, "place"), none, *([plot.line("other", everybody)] if everybody else [])]
     best = max(own, key=lambda line: line["value"])
     flags = f"{_alerts(best)} needless flags are worth one injury foreseen"
     words = f"At most {figure(best['value'])} per 1,000 athlete-days, where {flags}."

@@ -145,7 +145,7 @@ def short_interval(metric: Mapping[str, Any] | None) -> str:
 def figure(value: float, like: float | None = None) -> str:
     """A number with as many decimals as its size asks for, or that of `like`: 107, 12.3, 0.47, 0.0048, 0.00012."""
     size = abs(value if like is None else like)
-    decimals = 0 if size >= 100 else 1 if size >= 10 else 2 if size >= 0.1 else 4 if size >= 0.001 else 5
+    decimals = 0 if size >= 100 or size == 0 else 1 if size >= 10 else 2 if size >= 0.1 else 4 if size >= 0.001 else 5
     text = f"{value:,.{decimals}f}"
     return (text.removeprefix("-") if float(text.replace(",", "")) == 0 else text).replace("-", "−")
 
