@@ -5,7 +5,8 @@ python -m benchmarks.squads [--seeds 3]
 Six simulated clubs of 40 athletes. In one world their true rates differ by reasons that nothing recorded tells (0.5 to
 2.2 times the usual), in the other they are alike. Two seasons teach, the third is tested: on the clubs that taught, and
 on each club with the other five as teachers. Log-losses are the expected ones against the risk that came about, above
-the truth's own, times 1,000 and averaged over clubs; O:E are the injuries that came about per injury expected.
+the truth's own, times 1,000 and averaged over clubs; O:E are the injuries that came about per injury expected. The
+first four are trees without straight effects, since trees that add to an offset have none.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ from models.estimator import (
     probability,
     rate_log_odds,
 )
-from models.recalibration import fit_recalibrations, injuries_behind, predict_squads, unseen_scores
+from models.recalibration import injuries_behind, learn_recalibrations, predict_squads
 from pipelines.simulate import simulate
 from pipelines.train import Recipe, load_recipe
 from pipelines.verification.fitting import monotone
@@ -48,6 +49,8 @@ ATHLETES, SEASONS = 40, 3
 TESTED_FROM = pd.Timestamp("2024-07-01")
 DAYS = 7
 WAYS = ("pooled", "pooled, club's rate as offset", "apart", "pooled, recalibrated by club")
+SHIPPED = ("as shipped, pooled", "as shipped, recalibrated by club")
+"""The same with the straight effects that the shipped settings add."""
 
 
 @dataclass(frozen=True)
@@ -128,22 +131,29 @@ def with_offset(recipe: Recipe, names: list[str], taught: Clubs) -> Learner:
 def known_clubs(recipe: Recipe, names: list[str], every: Clubs) -> dict[str, Floats]:
     """Chances in the last season of clubs whose earlier seasons taught, by way of learning."""
     taught, tested = _split(every)
-    model, settings = pooled(recipe, names, taught), recipe.settings
-    labels = pd.DataFrame({str(DAYS): taught.label})
-    athletes = taught.index["athlete_id"].to_numpy()
-    unseen = unseen_scores([model], taught.features, labels, athletes, settings)
-    own = fit_recalibrations([model], unseen, labels, taught.index, taught.club, settings)
+    plain, recalibrated = _recalibrated(recipe, names, taught, tested)
+    shipped = replace(recipe.settings, straight_penalty=load_recipe().settings.straight_penalty)
     apart = np.empty(len(tested.label))
     for name in np.unique(tested.club):
         one = pooled(recipe, names, taught.rows(np.flatnonzero(taught.club == name)))
         rows = np.flatnonzero(tested.club == name)
         apart[rows] = predict([one], tested.features.iloc[rows]).probability[0]
     return {
-        WAYS[0]: predict([model], tested.features).probability[0],
+        WAYS[0]: plain,
         WAYS[1]: with_offset(recipe, names, taught).chances(tested),
         WAYS[2]: apart,
-        WAYS[3]: predict_squads([model], own, tested.features, tested.club).probability[0],
+        WAYS[3]: recalibrated,
+        **dict(zip(SHIPPED, _recalibrated(replace(recipe, settings=shipped), names, taught, tested), strict=True)),
     }
+
+
+def _recalibrated(recipe: Recipe, names: list[str], taught: Clubs, tested: Clubs) -> tuple[Floats, Floats]:
+    """Chances by the pooled model, and by the same recalibrated by club."""
+    model = pooled(recipe, names, taught)
+    labels = pd.DataFrame({str(DAYS): taught.label})
+    own = learn_recalibrations([model], taught.features, labels, taught.index, taught.club, recipe.settings)
+    said = (predict([model], tested.features), predict_squads([model], own, tested.features, tested.club))
+    return said[0].probability[0], said[1].probability[0]
 
 
 def unseen_clubs(recipe: Recipe, names: list[str], every: Clubs) -> dict[str, Floats]:
@@ -200,7 +210,7 @@ COLUMNS = ("learnt", "log-loss", "less than pooled", "|ln O:E|", "less than pool
 
 def table(world: str, seeds: int) -> None:
     recipe = load_recipe()
-    recipe = replace(recipe, settings=replace(recipe.settings, threads=1, members=MEMBERS))
+    recipe = replace(recipe, settings=replace(recipe.settings, threads=1, members=MEMBERS, straight_penalty=0.0))
     known: list[dict[str, Judged]] = []
     unknown: list[dict[str, Judged]] = []
     for seed in range(1, seeds + 1):
@@ -211,9 +221,9 @@ def table(world: str, seeds: int) -> None:
             told.append({way: judged(said, tested) for way, said in learn(recipe, names, every).items()})
         report.note(f"{world}: seed {seed} of {seeds}")
     for title, told in (("clubs that taught", known), ("clubs never seen", unknown)):
-        rows = [_line(way, [each[way] for each in told], [each[WAYS[0]] for each in told]) for way in told[0]]
+        rows = [_line(way, [each[way] for each in told], [each[_plain(way)] for each in told]) for way in told[0]]
         report.show(f"{world}; {title}; {DAYS} days, {seeds} seeds", COLUMNS, rows)
-    for way in (WAYS[0], WAYS[3]):
+    for way in (WAYS[0], WAYS[3], *SHIPPED):
         ratios = np.mean([each[way].ratios for each in known], axis=0)
         report.note(f"O:E by club, {way}: {', '.join(f'{ratio:.2f}' for ratio in ratios)}")
 
@@ -223,9 +233,14 @@ def _usable(recipe: Recipe, every: Clubs) -> list[str]:
     return [spec.name for spec in recipe.specs if spec.in_model and varies[spec.name]]
 
 
+def _plain(way: str) -> str:
+    """The pooled model that a way of learning is compared with."""
+    return SHIPPED[0] if way in SHIPPED else WAYS[0]
+
+
 def _line(way: str, told: Sequence[Judged], plain: Sequence[Judged]) -> tuple[str, ...]:
     def gain(name: str) -> str:
-        if way == WAYS[0]:
+        if way == _plain(way):
             return ""
         found = over_seeds([getattr(a, name) - getattr(b, name) for a, b in zip(plain, told, strict=True)])
         return f"{found.value:+.3f} ({found.lower:+.3f} to {found.upper:+.3f})"
