@@ -109,7 +109,7 @@ def _loss(chance: Floats, true: Floats) -> float:
 
 
 def compare_learners(given: Pair, settings: Settings) -> Iterator[tuple[str, Judged]]:
-    """Every learner but those that only differ in calibration; seconds are of the processor, to fit."""
+    """The default first, then every learner that differs in more than calibration; seconds are of the processor."""
     for learner in (Trees(), *_others()):
         started = time.process_time()
         fitted = learner.fit(given.rows, settings)

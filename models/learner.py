@@ -62,7 +62,7 @@ class Learner(Protocol):
 
 @dataclass(frozen=True)
 class FittedTrees:
-    """Bagged trees per horizon."""
+    """A bag per horizon."""
 
     models: tuple[HorizonModel, ...]
 
@@ -73,10 +73,10 @@ class FittedTrees:
 
 @dataclass(frozen=True)
 class Trees:
-    """What `strainwatch train` fits: boosted trees bagged over athletes, calibrated out of bag."""
+    """What `strainwatch train` fits: straight effects and boosted trees, bagged over athletes, calibrated."""
 
     name: str = "model"
-    label: str = "boosted trees"
+    label: str = "straight effects and trees"
 
     def fit(self, rows: TrainingRows, settings: Settings) -> FittedTrees:
         """See `Learner`."""

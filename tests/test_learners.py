@@ -3,6 +3,7 @@ that it did not learn from."""
 
 from __future__ import annotations
 
+import json
 import sys
 import warnings
 from dataclasses import replace
@@ -19,6 +20,7 @@ from models.estimator import Settings, fit_calibration, load_settings, probabili
 from models.learner import Learner, TrainingRows, Trees
 from models.learners import cox, elastic_net, hazard
 from models.learners.crossfit import held_out_scores
+from tests.squad import Squad, strainwatch
 
 SMALL = replace(load_settings(), members=4, trees=25, threads=1)
 EVERY = (Trees(), *learners.LEARNERS.values())
@@ -26,7 +28,7 @@ KEEPS_DIRECTIONS = tuple(each for each in EVERY if each.name not in ("elastic_ne
 HORIZONS = ("7", "14", "28")
 
 
-def squad(athletes: int = 16, days: int = 60, seed: int = 1, effect: float = 1.2) -> TrainingRows:
+def taught(athletes: int = 16, days: int = 60, seed: int = 1, effect: float = 1.2) -> TrainingRows:
     """Rows every third day; `load` raises the daily hazard, `noise` does nothing and is often missing."""
     generator = np.random.default_rng(seed)
     rows = athletes * days
@@ -50,7 +52,7 @@ def auroc(score: Any, label: Any) -> float:
 @pytest.mark.slow
 @pytest.mark.parametrize("learner", EVERY, ids=lambda learner: str(learner.name))
 def test_every_learner_ranks_unseen_athletes_with_chances_of_the_right_size_that_never_fall(learner: Learner) -> None:
-    fitted, unseen = learner.fit(squad(), SMALL), squad(seed=2)
+    fitted, unseen = learner.fit(taught(), SMALL), taught(seed=2)
     chances = fitted.chances(unseen.features)
     assert chances.shape == (3, len(unseen.features))
     assert ((chances > 0) & (chances < 1)).all()
@@ -64,7 +66,7 @@ def test_every_learner_ranks_unseen_athletes_with_chances_of_the_right_size_that
 @pytest.mark.slow
 @pytest.mark.parametrize("learner", EVERY, ids=lambda learner: str(learner.name))
 def test_the_same_seed_gives_the_same_chances_whatever_came_before(learner: Learner) -> None:
-    rows = squad(athletes=8, days=30)
+    rows = taught(athletes=8, days=30)
     first = learner.fit(rows, SMALL).chances(rows.features)
     np.random.default_rng().normal(size=3)
     again = learner.fit(rows, replace(SMALL, threads=2)).chances(rows.features)
@@ -74,7 +76,7 @@ def test_the_same_seed_gives_the_same_chances_whatever_came_before(learner: Lear
 @pytest.mark.slow
 @pytest.mark.parametrize("learner", KEEPS_DIRECTIONS, ids=lambda learner: str(learner.name))
 def test_a_monotone_feature_never_lowers_a_score_of_trees_and_curves(learner: Learner) -> None:
-    rows = squad(athletes=8, days=30)
+    rows = taught(athletes=8, days=30)
     against = TrainingRows(rows.features, 1 - rows.labels, rows.index, rows.squads, {"load": 1})
     if learner.name in ("hazard", "cox"):  # turned labels would fall with the horizon
         labels = rows.labels.assign(**dict.fromkeys(HORIZONS, 1 - rows.labels["28"]))
@@ -85,7 +87,7 @@ def test_a_monotone_feature_never_lowers_a_score_of_trees_and_curves(learner: Le
 
 @pytest.mark.parametrize("name", ["model", "elastic_net", "hazard", "cox"])
 def test_rows_of_one_class_are_refused(name: str) -> None:
-    rows = squad(athletes=4, days=10)
+    rows = taught(athletes=4, days=10)
     none = replace(rows, labels=rows.labels * 0)
     with pytest.raises(NotReady, match=r"0 of (40|120) rows have an event"):
         {each.name: each for each in EVERY}[name].fit(none, SMALL)
@@ -142,7 +144,7 @@ def test_the_baseline_expects_as_many_injuries_as_there_were() -> None:
 
 
 def test_held_out_scores_come_from_models_that_never_saw_the_athlete() -> None:
-    rows = squad(athletes=9, days=8)
+    rows = taught(athletes=9, days=8)
     number = pd.factorize(rows.athletes)[0].astype(float)
     seen: list[set[float]] = []
 
@@ -158,7 +160,7 @@ def test_held_out_scores_come_from_models_that_never_saw_the_athlete() -> None:
 
 
 def test_one_injured_athlete_gives_no_held_out_score_and_so_the_base_rate() -> None:
-    rows = squad(athletes=6, days=10)
+    rows = taught(athletes=6, days=10)
     one = np.zeros(60)
     one[:3] = 1
     labels = pd.DataFrame({"7": one})
@@ -169,7 +171,7 @@ def test_one_injured_athlete_gives_no_held_out_score_and_so_the_base_rate() -> N
 def test_the_penalty_is_as_strong_as_the_rows_ask_for() -> None:
     spread = {}
     for effect in (0.0, 1.2):
-        rows = squad(effect=effect)
+        rows = taught(effect=effect)
         score, _ = elastic_net.fit_penalised(rows.features, rows.labels["14"].to_numpy(), rows.athletes, SMALL)
         spread[effect] = score(rows.features).std()
     assert spread[0.0] < 0.05
@@ -208,7 +210,7 @@ def test_every_calibration_rises_and_gives_the_rate_where_no_row_is_scored(name:
 def test_learners_are_chosen_by_name_once_each_and_an_unknown_name_lists_the_known() -> None:
     assert [each.name for each in learners.chosen("cox, hazard,cox")] == ["cox", "hazard"]
     assert [each.name for each in learners.chosen("all")] == list(learners.LEARNERS)
-    with pytest.raises(WrongArgument, match=r"--learners forest: not known\. Give all, or some of elastic_net, blend"):
+    with pytest.raises(WrongArgument, match=r"--learners forest: not known\. Give all, or some of elastic_net, trees"):
         learners.chosen("cox,forest")
 
 
@@ -227,9 +229,29 @@ def test_platt_as_compared_is_the_bundles_own() -> None:
 
 
 def test_settings_of_the_default_reach_it_through_the_interface() -> None:
-    rows = squad(athletes=6, days=12)
+    rows = taught(athletes=6, days=12)
     settings: Settings = replace(SMALL, members=2, trees=3)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         fitted = Trees().fit(rows, settings)
     assert [(model.horizon_days, len(model.bag.members)) for model in fitted.models] == [(7, 2), (14, 2), (28, 2)]
+
+
+@pytest.mark.slow
+def test_evaluate_prints_the_chosen_learners_in_the_models_own_folds_with_paired_differences(own_squad: Squad) -> None:
+    asked = ("evaluate", "--store", own_squad.path, "--configs", own_squad.configs, "--no-designs")
+    ran = strainwatch(*asked, "--learners", "elastic_net,hazard", "--json")
+    assert ran.code == 0, ran.err
+    found = json.loads(ran.out)["evaluation"]
+    assert [found["names"][name] for name in ("elastic_net", "hazard")] == ["elastic net", "discrete-time hazard"]
+    compared = [
+        (each["model"], each["against"], each["value"] is None, each["n_rows"])
+        for each in found["metrics"]
+        if each["name"] == "auroc" and each["horizon_days"] == 14 and {"elastic_net", "model"} & {each["model"]}
+    ]
+    rows = {rows for *_, rows in compared}
+    assert len(rows) == 1
+    assert ("model", "elastic_net", False, *rows) in compared
+    assert ("elastic_net", None, False, *rows) in compared
+    refused = strainwatch(*asked, "--learners", "forest")
+    assert (refused.code, "not known" in refused.err) == (2, True)

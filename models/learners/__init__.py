@@ -1,7 +1,7 @@
 """What else could learn: alternatives to the default model behind the same interface, by name.
 
-    LEARNERS   other models (elastic net, explainable boosting machine, discrete-time hazard, boosted Cox, blend)
-               and the default's own trees with other calibrations
+    LEARNERS   other models (elastic net, trees alone, both blended, discrete-time hazard, boosted Cox, explainable
+               boosting machine) and the default with other calibrations
     chosen     what `strainwatch evaluate --learners` asks for
 
 They are fitted inside each fold, calibrated on athletes that they had not learnt from, and the same seed gives the same
@@ -21,6 +21,7 @@ from models.learners.elastic_net import ElasticNet
 from models.learners.explainable_boosting import INSTALL, LIBRARY, ExplainableBoosting
 from models.learners.hazard import DiscreteHazard
 from models.learners.recalibrated import Recalibrated
+from models.learners.trees_alone import TreesAlone
 
 EVERY = "all"
 
@@ -28,13 +29,14 @@ LEARNERS: Mapping[str, Learner] = {
     each.name: each
     for each in (
         ElasticNet(),
+        TreesAlone(),
         Blend(),
         DiscreteHazard(),
         BoostedCox(),
         ExplainableBoosting(),
-        Recalibrated("beta", "trees, beta"),
-        Recalibrated("isotonic", "trees, isotonic"),
-        Recalibrated("venn_abers", "trees, Venn-Abers"),
+        Recalibrated("beta", "default, beta"),
+        Recalibrated("isotonic", "default, isotonic"),
+        Recalibrated("venn_abers", "default, Venn-Abers"),
     )
 }
 

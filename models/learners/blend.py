@@ -1,4 +1,4 @@
-"""The mean of two calibrated log-odds: the default's trees and a penalised regression, calibrated once more.
+"""The mean of two calibrated log-odds: trees alone and a penalised regression, calibrated once more.
 
 A regression learns straight effects from few injuries, trees bends and interactions from many.
 """
@@ -16,6 +16,7 @@ from models.estimator import Floats, Settings, fit_bag, fit_calibration, member_
 from models.learner import TrainingRows
 from models.learners.crossfit import FittedParts, Score, fit_parts
 from models.learners.elastic_net import fit_penalised
+from models.learners.trees_alone import alone
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Blend:
         """See `models.learner.Learner`."""
 
         def fit_both(features: pd.DataFrame, label: Floats, athletes: NDArray[Any]) -> tuple[Score, Floats]:
-            bag, out_of_bag = fit_bag(features, label, athletes, settings, rows.monotone)
+            bag, out_of_bag = fit_bag(features, label, athletes, alone(settings), rows.monotone)
             straight, held_out = fit_penalised(features, label, athletes, settings)
             own, other = (fit_calibration(raw, label, settings.calibration) for raw in (out_of_bag, held_out))
 

@@ -30,6 +30,7 @@ from models.estimator import (
 )
 from models.learner import TrainingRows
 from models.learners.crossfit import ascending
+from models.learners.trees_alone import alone
 
 _LARGEST_SCORE = 20.0
 """Log-hazard ratios beyond it would only overflow."""
@@ -109,7 +110,7 @@ def _fit_bag(
     """A bag of log-hazard ratios, and each row's mean over the members that never saw its athlete."""
     values, codes = features.to_numpy(dtype=np.float64), pd.factorize(athletes)[0]
     names = tuple(features.columns)
-    parameters = tree_parameters(names, len(codes), settings, rows.monotone) | {"early_stopping_round": 0}
+    parameters = tree_parameters(names, len(codes), alone(settings), rows.monotone) | {"early_stopping_round": 0}
     samples = athlete_samples(codes, waiting.is_event, settings.members, settings.seed)
 
     def fit_member(member: int) -> str:

@@ -19,6 +19,7 @@ from configs.errors import WrongArgument
 from models.estimator import Floats, Settings, athlete_samples, out_of_bag
 from models.learner import TrainingRows
 from models.learners.crossfit import FittedParts, Score, fit_parts
+from models.learners.trees_alone import alone
 
 LIBRARY = "interpret"
 INSTALL = 'it needs interpret-core, which is not installed. Run: pip install "strainwatch[learners]"'
@@ -57,7 +58,7 @@ class ExplainableBoosting:
 
 
 def _machine(features: pd.DataFrame, settings: Settings, rows: TrainingRows) -> Any:
-    """An unfitted machine with the default's bins, shrinkage and smallest leaf."""
+    """An unfitted machine with the bins, shrinkage and smallest leaf of trees alone."""
     try:
         from interpret.glassbox import ExplainableBoostingClassifier
     except ImportError as error:
@@ -70,7 +71,7 @@ def _machine(features: pd.DataFrame, settings: Settings, rows: TrainingRows) -> 
         outer_bags=settings.members,
         max_rounds=MOST_ROUNDS,
         min_samples_leaf=max(settings.smallest_leaf_rows, round(settings.smallest_leaf_share * len(features))),
-        reg_lambda=settings.l2,
+        reg_lambda=alone(settings).l2,
         monotone_constraints=[int(rows.monotone.get(name, 0)) for name in features.columns],
         n_jobs=1,
         random_state=settings.seed,

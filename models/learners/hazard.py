@@ -28,6 +28,7 @@ from models.estimator import (
     require_both_classes,
 )
 from models.learner import TrainingRows
+from models.learners.trees_alone import alone
 
 DAYS_AHEAD = "days_ahead"
 """The feature that tells a row's stretch: its first day, counted from 0."""
@@ -65,7 +66,7 @@ class DiscreteHazard:
         first_days = (0, *rows.horizons_days[:-1])
         baseline = np.array([rate_log_odds(label[stretch == each]) for each in range(len(first_days))])
         features = rows.features.iloc[row].assign(**{DAYS_AHEAD: np.array(first_days)[stretch]})
-        bag, added = fit_bag(features, label, rows.athletes[row], settings, rows.monotone, baseline[stretch])
+        bag, added = fit_bag(features, label, rows.athletes[row], alone(settings), rows.monotone, baseline[stretch])
         calibration = fit_calibration(baseline[stretch] + added, label, settings.calibration)
         return FittedHazard(bag, calibration, first_days, baseline)
 

@@ -1,4 +1,4 @@
-"""The default's trees with another calibration on the same out-of-bag scores, to compare calibrations in the same
+"""The default with another calibration on the same out-of-bag scores, to compare calibrations in the same
 folds."""
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ class Recalibrated:
     def fit(self, rows: TrainingRows, settings: Settings) -> FittedParts:
         """See `models.learner.Learner`."""
 
-        def fit_trees(features: pd.DataFrame, label: Floats, athletes: NDArray[Any]) -> tuple[Score, Floats]:
+        def fit_bags(features: pd.DataFrame, label: Floats, athletes: NDArray[Any]) -> tuple[Score, Floats]:
             bag, raw = fit_bag(features, label, athletes, settings, rows.monotone)
             return lambda asked: np.asarray(member_log_odds(bag, asked).mean(axis=0)), raw
 
-        return fit_parts(rows, fit_trees, settings, CALIBRATIONS[self.name])
+        return fit_parts(rows, fit_bags, settings, CALIBRATIONS[self.name])
