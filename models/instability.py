@@ -93,7 +93,8 @@ def with_spreads(models: Sequence[HorizonModel], found: Refitted) -> tuple[Horiz
 
 def _refit(rows: TrainingRows, settings: Settings, number: int) -> tuple[HorizonModel, ...]:
     """The pipeline on athletes drawn with replacement; drawn anew where they hold no injury to learn from."""
-    smaller = replace(settings, members=settings.refit_members, seed=settings.seed + number + 1)
+    seed = settings.seed + settings.members + number * settings.refit_members  # each member of each refit its own
+    smaller = replace(settings, members=settings.refit_members, seed=seed)
     codes, athletes = pd.factorize(rows.athletes)
     generator = np.random.default_rng((settings.seed, number))
     for _ in range(MOST_DRAWS):
