@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from configs.errors import ConfigError, NotReady
+from features.target import load_target
 from models.alerts import AlertPolicy
+from models.bundle import Bundle
 from models.comparison import Compared, Comparison, Ground, Material, compare
 from models.estimator import load_settings
 from models.evaluation import Evaluation, Score
 from models.gate import Judged, Limits, Subgroup, load_limits, refusals, refused, subgroups, with_interval
 from models.metrics import Metric
+from models.replay import Replay
 from models.tested import MODEL
+from pipelines.promote import Findings, _decision, _differs, failed_leaks
 
 LIMITS = Limits(7, 20, (0.8, 1.25), 20, (0.5, 2.0))
 
@@ -132,6 +137,59 @@ def test_limits_that_cannot_be_meant_are_refused(tmp_path: Path, text: str, said
 def test_a_net_benefit_is_told_with_four_decimals_and_what_has_no_interval_with_the_reason() -> None:
     assert with_interval(metric("net_benefit", 0.0012, -0.0001, 0.002)) == "0.0012 (-0.0001 to 0.0020)"
     assert with_interval(replace(metric("auroc", 0.6, np.nan, np.nan), reason="too few")) == "0.60 (too few)"
+
+
+# --- who becomes champion ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("champion", "told", "force", "unreadable", "expected"),
+    [
+        (None, ("not better",), None, None, ("first", 2, "first model; the gate was not asked", False)),
+        (1, (), None, None, ("promoted", 2, "passes the gate, and is estimated better than the champion", False)),
+        (1, ("not better", "slope"), None, None, ("kept", 1, "not better; slope", False)),
+        (1, ("not better",), "the coach insists", None, ("promoted", 2, "the coach insists", True)),
+        (1, ("not better",), None, "it is damaged", ("promoted", 2, "the gate was not asked: it is damaged", False)),
+    ],
+    ids=["first", "passes", "refused", "forced", "champion cannot be read"],
+)
+def test_only_the_gate_a_person_or_a_champion_that_cannot_score_makes_way(
+    champion: int | None,
+    told: tuple[str, ...],
+    force: str | None,
+    unreadable: str | None,
+    expected: tuple[str, int, str, bool],
+) -> None:
+    found = _decision(2, champion, Findings(None, told, {}), force, unreadable)
+    assert (found.action, found.after, found.reason, found.forced) == expected
+    assert (found.before, found.candidate) == (champion, 2)
+    assert found.figures == {"gate": list(told) or ["passes"]}
+
+
+def bare(**changes: Any) -> Bundle:
+    """A bundle without a model, for what is asked of its words alone."""
+    nothing = Replay({}, pd.DataFrame(), pd.DataFrame(), pd.DataFrame())
+    now = pd.Timestamp("2025-06-01", tz="UTC")
+    whole = Bundle("bare", now, now, (), (), {}, load_target(), load_settings(), {}, {}, {}, nothing)
+    return replace(whole, **changes)
+
+
+def test_a_failed_leak_check_counts_if_it_blocks_and_a_model_without_any_record_is_not_trusted() -> None:
+    checks = [
+        {"passed": False, "sentence": "told by order", "blocks": True},
+        {"passed": False, "sentence": "other days", "blocks": False},
+        {"passed": True, "sentence": "fine", "blocks": True},
+    ]
+    assert failed_leaks(bare(metrics={"leaks": checks})) == ("told by order",)
+    assert failed_leaks(bare()) == ("no leak checks are on record: train again",)
+
+
+def test_models_that_foretell_different_injuries_are_not_compared_by_figures() -> None:
+    bundle = bare()
+    other = replace(bundle, target=replace(bundle.target, name="any injury", horizons_days=(7, 21)))
+    assert _differs(bundle, bundle) is None
+    assert "'any injury' and" in str(_differs(bundle, other))
+    assert "differ in horizons_days): figures cannot compare them" in str(_differs(bundle, other))
 
 
 # --- against the champion -----------------------------------------------------------------------------
