@@ -58,6 +58,53 @@ def test_auroc_within_groups_counts_only_pairs_of_the_same_group() -> None:
         assert found == pytest.approx(right / possible, abs=1e-12)
 
 
+@pytest.mark.parametrize("step", [0.0, 0.05])
+def test_average_precision_within_groups_is_each_groups_weighted_by_its_events(step: float) -> None:
+    label, chance, athlete = scored(step=step)
+    group = athlete % 3
+    rows = metrics.clusters(label, athlete, 8, seed=1)
+    found, line = metrics.average_precision(rows, chance, group), metrics.prevalence_line(rows, group)
+    for resample in range(9):
+        copies = np.repeat(np.arange(len(label)), rows.weights[resample].astype(int)[rows.athlete])
+        parts = [copies[group[copies] == each] for each in range(3)]
+        events = np.array([label[part].sum() for part in parts])
+        own = np.array([average_precision_score(label[part], chance[part]) for part in parts])
+        assert found[resample] == pytest.approx(events @ own / events.sum(), abs=1e-12)
+        rates = np.array([label[part].mean() for part in parts])
+        assert line[resample] == pytest.approx(events @ rates / events.sum(), abs=1e-12)
+    same = metrics.average_precision(rows, np.array([0.1, 0.4, 0.2])[group], group)
+    assert same == pytest.approx(line)  # levels of folds rank nobody
+
+
+def test_the_slope_within_groups_is_that_of_a_regression_with_an_intercept_for_each() -> None:
+    label, chance, athlete = scored(rows=3000)
+    group = athlete % 3
+    score = np.log(chance / (1 - chance))
+    label = (
+        np.random.default_rng(5).random(3000) < probability(np.array([-2.0, 0.0, 1.0])[group] + 0.7 * score)
+    ).astype(float)
+    rows = metrics.clusters(label, athlete, 6, seed=1)
+    slopes = metrics.calibration_slope(rows, chance, group)
+    for resample in range(7):
+        copies = np.repeat(np.arange(3000), rows.weights[resample].astype(int)[rows.athlete])
+        design = np.column_stack([score, group == 1, group == 2])[copies]
+        oracle = LogisticRegression(C=np.inf, tol=1e-9, solver="newton-cholesky").fit(design, label[copies])
+        assert slopes[resample] == pytest.approx(oracle.coef_[0, 0], rel=2e-3 if resample else 1e-7)
+    assert slopes[0] == pytest.approx(0.7, abs=0.2)
+
+
+def test_a_group_without_events_says_nothing_of_the_slope_and_levels_alone_have_none() -> None:
+    label, chance, athlete = scored()
+    group = athlete % 3
+    without = np.where(group == 2, 0.0, label)
+    rows = metrics.clusters(without, athlete, 5, seed=1)
+    alone = metrics.clusters(label[group != 2], athlete[group != 2], 5, seed=1)
+    both = [metrics.calibration_slope(each, chance[kept], group[kept])[0]
+            for each, kept in ((rows, group < 3), (alone, group != 2))]  # fmt: skip
+    assert both[0] == pytest.approx(both[1], rel=1e-6)
+    assert np.isnan(metrics.calibration_slope(rows, np.array([0.1, 0.2, 0.3])[group], group)).all()
+
+
 def test_brier_and_scaled_brier_equal_their_definitions_in_every_resample() -> None:
     label, chance, athlete = scored()
     rows = metrics.clusters(label, athlete, 20, seed=1)
