@@ -4,7 +4,7 @@ these hold too few injuries, what their recipes give on unseen athletes at later
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -108,10 +108,6 @@ class Comparison:
         if deciding and not any(score.difference.value > 0 for score in deciding):
             told = ", ".join(f"{WORDS[score.name]} by {with_interval(score.difference)}" for score in deciding)
             yield f"not estimated to be better than the champion: {told}"
-
-    def as_json(self) -> dict[str, Any]:
-        """Everything as plain values."""
-        return asdict(self)
 
 
 def later_rows(
