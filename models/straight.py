@@ -35,7 +35,7 @@ class Scale:
     def of(self, values: Floats) -> Floats:
         """`values` (rows, features) in spreads from the mean; 0 where missing."""
         held = np.clip(values, self.low, self.high)
-        return np.nan_to_num((held - np.array(self.mean)) / np.array(self.spread))
+        return np.asarray(np.nan_to_num((held - np.array(self.mean)) / np.array(self.spread)))
 
 
 @dataclass(frozen=True)
