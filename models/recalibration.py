@@ -2,8 +2,9 @@
 
 Squads differ in how often they are injured for reasons that no measurement holds. The log-odds z of a squad's scores
 become z + shift + (slope - 1) x (z - centre), by penalised maximum likelihood on out-of-bag scores:
-shift ~ N(0, squad_shift_sd^2), slope ~ N(1, squad_slope_sd^2). Few injuries therefore leave the pooled calibration
-nearly as it is. The rows before one injury say almost the same, so that together they count as one.
+shift ~ N(0, apart^2), slope ~ N(1, squad_slope_sd^2). Few injuries therefore leave the pooled calibration nearly as it
+is. `apart`, how far squads' rates differ, is learnt from all squads at once (`rates_apart`), so that squads that are
+alike keep nearly the same rate. The rows before one injury say almost the same, so that together they count as one.
 """
 
 from __future__ import annotations
@@ -29,6 +30,9 @@ from models.estimator import (
     probability,
 )
 from models.spread import Spread
+
+_TRIED = 201
+"""Values of `rates_apart` that are weighed against each other."""
 
 
 @dataclass(frozen=True)
@@ -116,13 +120,52 @@ def fit_recalibrations(
         days, centre = model.horizon_days, model.bag.base_log_odds
         label, score = labels[str(days)].to_numpy(dtype=np.float64), unseen[days]
         is_known = np.isfinite(score) & np.isfinite(label)
-        for name in names:
-            rows = np.flatnonzero(is_known & (squads == name))
-            events = injuries_behind(index.iloc[rows], label[rows], days)
-            if events >= settings.squad_shift_events:
-                fitted = _fit(score[rows], label[rows], events, centre, settings)
-                found.append(Recalibration(str(name), days, events, centre, *fitted))
+        own = [_of_squad(name, is_known & (squads == name), score, label, index, days) for name in names]
+        own = [each for each in own if each.events >= settings.squad_shift_events]
+        apart = rates_apart([each.events for each in own], [each.expected for each in own], settings.squad_shift_sd)
+        fitted = (_fit(each, centre, apart, settings) for each in own)
+        found += [
+            Recalibration(each.name, days, each.events, centre, *fit) for each, fit in zip(own, fitted, strict=True)
+        ]
     return tuple(found)
+
+
+@dataclass(frozen=True)
+class _Squad:
+    """A squad's rows at one horizon; each counts `weight`, so that the rows before one injury count as one."""
+
+    name: str
+    score: Floats
+    label: Floats
+    events: int
+    weight: float
+
+    @property
+    def expected(self) -> float:
+        """Injuries that the pooled calibration expects."""
+        return self.weight * float(probability(self.score).sum())
+
+
+def _of_squad(
+    name: str, is_own: NDArray[np.bool_], score: Floats, label: Floats, index: pd.DataFrame, horizon_days: int
+) -> _Squad:
+    rows = np.flatnonzero(is_own)
+    events = injuries_behind(index.iloc[rows], label[rows], horizon_days)
+    return _Squad(str(name), score[rows], label[rows], events, events / max(float(label[rows].sum()), 1.0))
+
+
+def rates_apart(events: Sequence[int], expected: Sequence[float], scale: float) -> float:
+    """How far squads' rates differ in log-odds beyond chance: the root of the posterior mean of the variance.
+
+    A squad's ln((events + 1/2) / (expected + 1/2)) is normal with this variance plus 1 / (expected + 1/2); before any
+    data the standard deviation is half-normal of `scale`. Without squads it is that prior's.
+    """
+    tried = np.linspace(0.0, 4.0 * scale, _TRIED)
+    ratio = np.log((np.asarray(events, dtype=np.float64) + 0.5) / (np.asarray(expected) + 0.5))
+    variance = tried[:, None] ** 2 + 1 / (np.asarray(expected) + 0.5)
+    fit = -((tried / scale) ** 2) / 2 - (np.log(variance) + ratio**2 / variance).sum(axis=1) / 2
+    weight = np.exp(fit - fit.max())
+    return float(np.sqrt(weight @ tried**2 / weight.sum()))
 
 
 def injuries_behind(index: pd.DataFrame, label: Floats, horizon_days: int) -> int:
@@ -137,27 +180,27 @@ def injuries_behind(index: pd.DataFrame, label: Floats, horizon_days: int) -> in
     return count
 
 
-def _fit(score: Floats, label: Floats, events: int, centre: float, settings: Settings) -> tuple[float, float, float]:
+def _fit(squad: _Squad, centre: float, apart: float, settings: Settings) -> tuple[float, float, float]:
     """Shift, slope and the shift's standard deviation; the slope stays 1 below `squad_slope_events`."""
-    weight = events / label.sum()
+    score, label, weight = squad.score, squad.label, squad.weight
     away = score - centre
-    steepest = 0.0 if events < settings.squad_slope_events else np.inf
+    steepest = 0.0 if squad.events < settings.squad_slope_events else np.inf
 
     def loss(found: Floats) -> tuple[float, Floats]:
         shift, tilt = found
         moved = score + shift + tilt * away
         error = weight * (probability(moved) - label)
-        penalty = (shift / settings.squad_shift_sd) ** 2 + (tilt / settings.squad_slope_sd) ** 2
+        penalty = (shift / apart) ** 2 + (tilt / settings.squad_slope_sd) ** 2
         value = weight * float((np.logaddexp(0.0, moved) - label * moved).sum()) + penalty / 2
         return value, np.array([
-            error.sum() + shift / settings.squad_shift_sd**2,
+            error.sum() + shift / apart**2,
             error @ away + tilt / settings.squad_slope_sd**2,
         ])  # fmt: skip
 
     bounds = [(None, None), (max(-1.0, -steepest), steepest)]
     shift, tilt = minimize(loss, np.zeros(2), jac=True, method="L-BFGS-B", bounds=bounds).x
     chance = probability(score + shift + tilt * away)
-    curvature = weight * float((chance * (1 - chance)).sum()) + 1 / settings.squad_shift_sd**2
+    curvature = weight * float((chance * (1 - chance)).sum()) + 1 / apart**2
     return float(shift), float(1 + tilt), float(1 / np.sqrt(curvature))
 
 

@@ -19,6 +19,7 @@ from models.recalibration import (
     injuries_behind,
     of_squad,
     predict_squads,
+    rates_apart,
     recalibration_from_json,
 )
 from models.spread import Spread
@@ -88,9 +89,31 @@ def test_the_slope_stays_1_below_so_many_injuries_of_its_own() -> None:
     assert 0 <= found["many"].slope < 1  # scores that say nothing about who is injured
 
 
-def test_a_rate_above_everybodys_moves_up_a_rate_below_moves_down_and_more_injuries_move_further() -> None:
-    found = fitted({"low": (2000, 12), "high": (200, 40), "higher": (2000, 400)}, squad_slope_events=10**6)
-    assert found["low"].shift < 0 < found["high"].shift < found["higher"].shift
+def test_a_rate_above_everybodys_moves_up_and_a_rate_below_moves_down() -> None:
+    found = fitted({"low": (1000, 12), "high": (200, 40)}, squad_slope_events=10**6)
+    assert found["low"].shift < 0 < found["high"].shift
+
+
+def expected(rows: dict[str, tuple[int, int]]) -> list[float]:
+    """Injuries that the pooled scores expect of each squad, every row counting once."""
+    _, _, score, names = squads(rows)
+    return [float(probability(score[names == name]).sum()) for name in rows]
+
+
+def test_squads_that_are_alike_keep_nearly_the_same_rate_and_such_as_differ_do_not() -> None:
+    alike = dict.fromkeys("abcdef", (300, 21))
+    assert max(abs(each.shift) for each in fitted(alike).values()) < 0.1
+    one_apart = fitted(alike | {"f": (300, 80)})
+    assert one_apart["f"].shift > 0.8
+
+
+def test_how_far_rates_differ_is_learnt_from_all_squads_and_starts_from_the_prior() -> None:
+    assert rates_apart([], [], 0.5) == pytest.approx(0.5, abs=0.01)
+    alike = [rates_apart([20] * count, [20.0] * count, 0.5) for count in (2, 6, 40)]
+    assert 0.4 > alike[0] > alike[1] > alike[2] > 0
+    ratios = np.exp(0.4 * np.random.default_rng(1).standard_normal(400))
+    many = rates_apart([round(1000 * ratio) for ratio in ratios], [1000.0] * 400, 0.5)
+    assert many == pytest.approx(0.4, abs=0.04)
 
 
 def test_the_shift_is_where_a_normal_prior_and_the_squads_own_injuries_balance() -> None:
@@ -98,14 +121,15 @@ def test_the_shift_is_where_a_normal_prior_and_the_squads_own_injuries_balance()
     found = fitted({"one": (300, 9), "other": (300, 50)})["one"]
     own = names == "one"
     surplus = label[own].sum() - probability(score[own] + found.shift).sum()
-    assert surplus == pytest.approx(found.shift / 0.5**2, abs=1e-4)
+    apart = rates_apart([9, 50], expected({"one": (300, 9), "other": (300, 50)}), 0.5)
+    assert surplus == pytest.approx(found.shift / apart**2, abs=1e-4)
 
 
 def test_with_much_data_the_prior_no_longer_matters() -> None:
     found = fitted({"one": (2000, 400), "other": (300, 50)}, squad_slope_events=10**6)["one"]
     _, _, score, names = squads({"one": (2000, 400), "other": (300, 50)})
-    expected = probability(score[names == "one"] + found.shift).sum()
-    assert 400 / expected == pytest.approx(1.0, abs=0.02)
+    told = probability(score[names == "one"] + found.shift).sum()
+    assert 400 / told == pytest.approx(1.0, abs=0.02)
 
 
 def test_rows_of_one_injury_count_as_one() -> None:
@@ -178,8 +202,10 @@ def test_the_interval_is_stretched_with_the_slope_and_widened_by_the_doubt_about
 
 
 def test_the_doubt_about_a_shift_is_the_priors_without_injuries_and_falls_with_them() -> None:
-    found = fitted({"five": (200, 5), "some": (200, 19), "many": (2000, 400)}, squad_slope_events=10**6)
-    assert 0.5 > found["five"].shift_sd > found["some"].shift_sd > found["many"].shift_sd > 0
-    _, _, score, names = squads({"five": (200, 5), "some": (200, 19), "many": (2000, 400)})
+    rows = {"five": (200, 5), "some": (200, 19), "many": (2000, 400)}
+    found = fitted(rows, squad_slope_events=10**6)
+    apart = rates_apart([5, 19, 400], expected(rows), 0.5)
+    assert apart > found["five"].shift_sd > found["some"].shift_sd > found["many"].shift_sd > 0
+    _, _, score, names = squads(rows)
     chance = probability(score[names == "five"] + found["five"].shift)
-    assert found["five"].shift_sd == pytest.approx(1 / np.sqrt((chance * (1 - chance)).sum() + 4))
+    assert found["five"].shift_sd == pytest.approx(1 / np.sqrt((chance * (1 - chance)).sum() + 1 / apart**2))
