@@ -14,7 +14,9 @@ import pytest
 
 from configs.errors import ConfigError, NotReady
 from models.card import Card, Facts, Line, Supplied, card_html, card_markdown, load_supplied, model_card
+from models.estimator import HorizonModel
 from models.participants import case_mix, missing_by_outcome
+from models.straight import Scale, Straight
 from tests.card_metrics import figure, full_metrics, leak, size
 from tests.squad import Squad, strainwatch
 from tests.trained import small_bundle
@@ -229,6 +231,22 @@ def test_a_search_is_counted_with_its_caution() -> None:
     found = card(lambda metrics: metrics.update(tuning=searched))
     assert line(found, "12c").answer.gates[0].sentence == "40 settings tried. It looked at the data that judges it."
     assert told(card(), "P14") == "Nothing was searched here."
+
+
+def test_straight_effects_are_told_where_the_bags_have_some() -> None:
+    bare = replace(small_bundle(), metrics=full_metrics(), models=with_weights(0.0))
+    straight = replace(bare, models=with_weights(0.1))
+    for number in ("11", "12b", "12c"):
+        assert not re.search("straight|ridge", told(model_card(Facts(bare, SUPPLIED)), number)), number
+        assert re.search("straight|ridge", told(model_card(Facts(straight, SUPPLIED)), number)), number
+    assert "1 have a straight effect too" in told(model_card(Facts(straight, SUPPLIED)), "12b")
+
+
+def with_weights(weight: float) -> tuple[HorizonModel, ...]:
+    """The small bundle's models with a straight effect of their first feature alone."""
+    width = len(small_bundle().models[0].bag.feature_names)
+    part = Straight(Scale(*((0.0,) * width,) * 3, (1.0,) * width), ((weight, *(0.0,) * (width - 1)),) * 2)
+    return tuple(replace(model, bag=replace(model.bag, straight=part)) for model in small_bundle().models)
 
 
 def test_recording_says_how_many_injuries_lack_a_field() -> None:

@@ -72,8 +72,8 @@ def _missing(facts: Facts) -> Answer:
     shares = [facts.bundle.feature_summary[name].share_missing for name in facts.used]
     shown = ", ".join(f"{_label(facts, name)} {signed(100 * gaps[name], 0)}" for name in widest)
     return met(
-        f"Missing values stay missing: the trees send them the way that fits training. Of {len(shares)} predictors "
-        f"{sum(one > 0.5 for one in shares)} were missing in more than half of the rows.",
+        f"Missing values are not filled in: the trees send them the way that fits training{_straight_missing(facts)}. "
+        f"Of {len(shares)} predictors {sum(one > 0.5 for one in shares)} were missing in more than half of the rows.",
         f"Largest differences before an injury against otherwise, in percentage points: {shown}." if shown else "",
         source="metrics.missing, feature_summary, metrics.leaks",
         gates=leak_gates(facts, "missingness"),
@@ -110,21 +110,36 @@ def _designs(facts: Facts) -> str:
     return f"Beside it, easier splits for comparison: {', '.join(names)}." if names else ""
 
 
+def _straight(facts: Facts) -> int:
+    """How many predictors have a straight effect, at the horizon that has most of them."""
+    parts = [model.bag.straight for model in facts.bundle.models if model.bag.straight]
+    return max((sum(any(column) for column in zip(*part.weights, strict=True)) for part in parts), default=0)
+
+
+def _straight_missing(facts: Facts) -> str:
+    return ", and they add nothing to the straight effects" if _straight(facts) else ""
+
+
 def _handled(facts: Facts) -> Answer:
     used = [facts.specs[name] for name in facts.used if name in facts.specs]
-    bound = sum(spec.monotone != 0 for spec in used)
+    bound, straight = sum(spec.monotone != 0 for spec in used), _straight(facts)
     return met(
-        f"All {len(used)} predictors enter as measured: no scaling, no cut-off, no interaction set by hand. "
-        f"{bound} may move the score in one direction only, {len(used) - bound} are free.",
-        source="specs, models.feature_names",
+        f"The trees read all {len(used)} predictors as measured. {bound} may move the score in one direction only, "
+        f"{len(used) - bound} are free.",
+        f"{straight} have a straight effect too, on values held to the 1st and 99th percentile of training and scaled "
+        "by their spread there."
+        if straight
+        else "",
+        source="specs, models.bag",
     )
 
 
 def _building(facts: Facts) -> Answer:
     settings = facts.bundle.settings
     sizes = ", ".join(f"{days} days: {count}" for days, count in _members(facts).items())
+    ridge = f"A ridge regression (penalty {settings.straight_penalty:g}), and from it b" if _straight(facts) else "B"
     model = (
-        f"Boosted trees bagged over athletes (members by horizon: {sizes}); {settings.trees} trees of at most "
+        f"{ridge}oosted trees bagged over athletes (members by horizon: {sizes}); {settings.trees} trees of at most "
         f"{settings.leaves} leaves, learning rate {settings.learning_rate:g}, unweighted log-loss."
     )
     told = trials(facts)

@@ -113,8 +113,9 @@ def _tested(facts: Facts, horizon_days: int) -> str:
 def _specification(facts: Facts) -> Answer:
     bundle = facts.bundle
     members = sum(len(model.bag.members) for model in bundle.models)
+    straight = " with their straight effects" if any(model.bag.straight for model in bundle.models) else ""
     return met(
-        f"The bundle of version {bundle.version} is the whole model: {many(members, 'booster')} as LightGBM text, "
+        f"Version {bundle.version}'s bundle is the whole model: {many(members, 'booster')} as LightGBM text{straight}, "
         f"{len(facts.used)} features, calibration coefficients, target and settings, with "
         f"{len(bundle.replay.index)} replay cases that are re-run whenever it is loaded.",
         "To use it: `from models import champion, predict`, then `predict(champion(store)[0], features)`.",
