@@ -126,7 +126,7 @@ def _handled(facts: Facts) -> Answer:
     return met(
         f"The trees read all {len(used)} predictors as measured. {bound} may move the score in one direction only, "
         f"{len(used) - bound} are free.",
-        f"{straight} have a straight effect too, on values held to the 1st and 99th percentile of training and scaled "
+        f"Straight effects of {straight} of them, on values held to the 1st and 99th percentile of training and scaled "
         "by their spread there."
         if straight
         else "",
