@@ -39,8 +39,8 @@ _ROWS_FOR_THREADS = 2000
 _RANGES: Mapping[str, tuple[float, float]] = {
     "learning_rate": (1e-4, 1), "trees": (1, 10_000), "leaves": (2, 1024), "smallest_leaf_share": (0, 0.5),
     "smallest_leaf_rows": (1, 100_000), "feature_fraction": (0.01, 1), "l2": (0, 1e6),
-    "path_smooth": (0, 1e6), "straight_penalty": (0, 1e9), "bins": (3, 255), "early_stopping_rounds": (0, 10_000), "members": (1, 1000),
-    "seed": (0, 2**31 - 1),
+    "path_smooth": (0, 1e6), "straight_penalty": (0, 1e9), "bins": (3, 255), "early_stopping_rounds": (0, 10_000),
+    "members": (1, 1000), "seed": (0, 2**31 - 1),
     "threads": (1, 256), "every_days": (1, 365), "athlete_folds": (2, 100), "time_blocks": (1, 100),
     "first_cut_share": (0.1, 0.9), "repeats": (1, 100), "evaluation_members": (1, 1000),
     "least_athletes": (4, 10**6), "least_days": (1, 10**5), "least_event_athletes": (2, 10**6),

@@ -118,7 +118,7 @@ def odds_multiplier(contribution: Floats) -> Floats:
 
 
 def shap_check(model: HorizonModel, features: pd.DataFrame) -> float:
-    """The largest difference of the trees' part from the shap library's own TreeSHAP, in raw log-odds; 0 for no rows."""
+    """The trees' largest difference from the shap library's own TreeSHAP, in raw log-odds; 0 for no rows."""
     if not len(features):
         return 0.0
     with warnings.catch_warnings():

@@ -114,7 +114,7 @@ def test_an_edited_content_file_is_refused(folder: Path) -> None:
 
 def test_a_bundle_of_another_format_is_refused_with_both_formats(folder: Path) -> None:
     rewrite(folder, lambda content: content.update(format=1))
-    with pytest.raises(IntegrityError, match="format 1, this Strainwatch reads 3.*train again"):
+    with pytest.raises(IntegrityError, match=r"format 1, this Strainwatch reads 3.*train again"):
         Bundle.load(folder)
 
 

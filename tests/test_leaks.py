@@ -261,8 +261,8 @@ def test_the_features_of_a_store_with_late_rows_and_corrections_pass_the_checks_
     checks = leak_battery(trained, load_recipe(squad.configs), {})
     assert leaks.failing(checks) == ()
     assert [check.name for check in checks] == [
-        "missingness", "row_spacing", "athlete_order", "shuffled_labels", "future_rows", "value_dates", "single_feature",
-        "train_against_test",
+        "missingness", "row_spacing", "athlete_order", "shuffled_labels", "future_rows", "value_dates",
+        "single_feature", "train_against_test",
     ]  # fmt: skip
 
 
