@@ -20,13 +20,13 @@ from configs.errors import StoreBusy, WrongArgument
 from features.specs import fingerprint as specs_fingerprint
 from models import registry
 from models.evaluation import Evaluation
-from models.gate import with_interval
 from models.metrics import Metric
 from models.tested import MODEL
 from models.tuning import Search, Trial, Tuned, Tuning, search
 from models.tuning_record import RECORD, TuningRecord
 from pipelines.console import Report
 from pipelines.data import Store, fingerprint, write_aside
+from pipelines.evaluation_output import SHORT_LABELS
 from pipelines.stability import rows_to_learn_from
 from pipelines.train import Recipe, TrainingSet, directions, training_set, try_evaluation
 
@@ -77,7 +77,7 @@ def tune(
         resumed = min(len(kept.trials), trials)
         found = _searched(training, recipe, tuning, trials, kept, progress)
         evaluation = _nested(training, recipe, tuning, trials, progress) if nested else None
-        told = None if evaluation is None else _outer(evaluation, trials)
+        told = outer_folds(evaluation, trials) if nested else None
         record = TuningRecord.of(found, data, f"{training.data_cut:%Y-%m-%d}", told)
         kept.close(record)
         return TunedRecipe(found, record, kept.run_id, resumed, evaluation)
@@ -179,12 +179,15 @@ def _nested(training: TrainingSet, recipe: Recipe, tuning: Tuning, trials: int, 
     return found
 
 
-def _outer(evaluation: Evaluation, trials: int) -> dict[str, Any]:
-    """What taking the best trial is worth on the outer folds, which no search saw."""
+def outer_folds(evaluation: Evaluation | None, trials: int) -> dict[str, Any]:
+    """What taking the best trial is worth on the outer folds, which no search saw; says so where there are none."""
+    if evaluation is None:
+        sentence = "Nested: the data cannot carry outer folds, so what the search is worth is not known."
+        return {"trials": trials, "metrics": [], "sentences": [sentence]}
     rows = [row for horizon in evaluation.horizons_days for row in _differences(evaluation, horizon)]
     said = [
         f"Nested, on outer folds that no search touched: the best of {trials} trials changes "
-        f"{row['metric'].replace('_', ' ')} ({row['horizon_days']} days) by {row['words']}."
+        f"{SHORT_LABELS[row['metric']]} ({row['horizon_days']} days) by {row['words']}."
         for row in rows
         if row["metric"] in ("auroc", "scaled_brier")
     ]
@@ -203,8 +206,15 @@ def _differences(evaluation: Evaluation, horizon_days: int) -> Iterator[dict[str
         more = _turned(less)
         yield {
             "horizon_days": horizon_days, "metric": name, "present": present.value, "tuned": tuned.value,
-            "change": more.value, "lower": more.lower, "upper": more.upper, "words": with_interval(more),
+            "change": more.value, "lower": more.lower, "upper": more.upper, "words": _in_words(more),
         }  # fmt: skip
+
+
+def _in_words(more: Metric) -> str:
+    """Such as "-0.012 (-0.091 to 0.054)": gains of tuning are small."""
+    if more.reason:
+        return f"{more.value:.4f} ({more.reason})"
+    return f"{more.value:.4f} ({more.lower:.4f} to {more.upper:.4f})"
 
 
 def _turned(less: Metric) -> Metric:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,7 @@ from models.estimator import Floats, Settings, load_settings, probability
 from models.evaluation import evaluate
 from models.learner import TrainingRows
 from models.tuning import Search, Trial, Tuned, load_tuning, search
+from pipelines.tune import outer_folds
 
 SMALL = replace(
     load_settings(), trees=4, members=2, evaluation_members=2, threads=1, resamples=100, athlete_folds=2, time_blocks=1,
@@ -139,11 +141,14 @@ def test_outer_test_rows_never_reach_the_search() -> None:
     """Rows after the first cut are tested by outer folds and taught by none: whatever they hold, the search is the
     same."""
 
+    outside: list[dict[str, Any]] = []
+
     def searches(rows: TrainingRows) -> list[Search]:
         told: list[Search | None] = []
         learner = Tuned(QUICK, 3, told.append)
         onsets = rows.index[rows.labels["2"] == 1]
-        evaluate(rows.index, rows.features, rows.labels, onsets, SMALL, {}, BaselineFeatures(), alternatives=(learner,))
+        data = (rows.index, rows.features, rows.labels, onsets)
+        outside.append(outer_folds(evaluate(*data, SMALL, {}, BaselineFeatures(), alternatives=(learner,)), 3))
         return [each for each in told if each is not None]
 
     rows = rows_of(8)
@@ -157,6 +162,11 @@ def test_outer_test_rows_never_reach_the_search() -> None:
     assert len(clean) == 2
     assert [each.trials for each in clean] == [each.trials for each in other]
     assert [each.counts.tolist() for each in clean] == [each.counts.tolist() for each in other]
+    before, after = ({row["metric"]: row for row in each["metrics"]} for each in outside)
+    assert before["auroc"]["tuned"] != after["auroc"]["tuned"]  # what is judged outside did change
+    for row in before.values():
+        assert row["change"] == pytest.approx(row["tuned"] - row["present"])
+        assert row["lower"] <= row["change"] <= row["upper"]
 
 
 def test_losses_are_those_of_the_tested_rows_alone() -> None:
