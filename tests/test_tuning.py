@@ -57,6 +57,7 @@ class Shrunk:
         return probability(-2.2 + self.rate * self.strength * features["one"].to_numpy())[None, :]
 
 
+@pytest.mark.slow
 def test_pure_noise_ends_with_the_advice_to_keep_the_present_settings() -> None:
     shown = []
     for seed in (1, 2):
@@ -137,6 +138,7 @@ def test_another_seed_tries_other_settings_and_the_present_ones_first() -> None:
     assert one.trials[1].values != other.trials[1].values
 
 
+@pytest.mark.slow
 def test_outer_test_rows_never_reach_the_search() -> None:
     """Rows after the first cut are tested by outer folds and taught by none: whatever they hold, the search is the
     same."""
