@@ -92,13 +92,14 @@ def log_training(
     tables: Mapping[str, pd.DataFrame],
     tags: Mapping[str, str],
     predictions: pd.DataFrame | None = None,
+    documents: Mapping[str, str] | None = None,
 ) -> RegisteredModel:
     """Record one training as a run and register its bundle as a new version, last of all.
 
     A metric with an interval becomes three: auroc_7d, auroc_7d_lower, auroc_7d_upper. What cannot be
     estimated (NaN) is left out of the metrics and named in the tag "not_estimable". Tables become CSV and
-    JSON, figures PNG, `predictions` (a row per tested athlete-day) Parquet. If this process is killed, the
-    store keeps at most an unfinished run, and no version.
+    JSON, figures PNG, `predictions` (a row per tested athlete-day) Parquet, `documents` files of that
+    name. If this process is killed, the store keeps at most an unfinished run, and no version.
     """
     with _without_deprecations(), _writing(store) as place, _connected(place) as mlflow:
         with mlflow.start_run(experiment_id=_experiment(place), run_name=bundle.version) as run:
@@ -107,7 +108,7 @@ def log_training(
             mlflow.log_metrics(numbers)
             mlflow.set_tags(_tags(bundle, tags, missing))
             with _staging(place) as folder:
-                _write_artifacts(folder / "artifacts", metrics, figures, tables, predictions)
+                _write_artifacts(folder / "artifacts", metrics, figures, tables, predictions, documents or {})
                 mlflow.log_artifacts(str(folder / "artifacts"))
                 model_id = _log_model(mlflow, bundle, folder / "bundle")
         number = _register(run.info.run_id, model_id, bundle.version)
@@ -553,6 +554,7 @@ def _write_artifacts(
     figures: Mapping[str, Figure],
     tables: Mapping[str, pd.DataFrame],
     predictions: pd.DataFrame | None,
+    documents: Mapping[str, str],
 ) -> None:
     for part in ("figures", "tables"):
         (folder / part).mkdir(parents=True)
@@ -561,6 +563,8 @@ def _write_artifacts(
     for name, table in tables.items():
         table.to_csv(folder / "tables" / f"{name}.csv", index=False)
         table.to_json(folder / "tables" / f"{name}.json", orient="records", indent=1)
+    for name, document in documents.items():
+        (folder / name).write_text(document, encoding="utf-8", newline="\n")
     if predictions is not None:
         predictions.to_parquet(folder / _PREDICTIONS, index=False)
     text = json.dumps(plain(metrics), indent=1, allow_nan=False)

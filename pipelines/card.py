@@ -78,9 +78,13 @@ def with_facts(
     return replace(bundle, metrics={**bundle.metrics, **facts})
 
 
-def card_table(store: Store, bundle: Bundle) -> pd.DataFrame:
-    """A new model's card for its record of training: one row per item, with state, what is reported and source."""
-    card = model_card(Facts(bundle, _kept(bundle), _history(store), _promotions(store)))
+def new_card(store: Store, bundle: Bundle) -> Card:
+    """The card of a model that is about to be registered."""
+    return model_card(Facts(bundle, _kept(bundle), _history(store), _promotions(store)))
+
+
+def card_table(card: Card) -> pd.DataFrame:
+    """One row per item, with state, what is reported and source."""
     return pd.DataFrame(
         [
             {
@@ -123,13 +127,14 @@ def card_of(store: Store, version: str, configs: Path | None = None) -> Card:
 def write_card(card: Card, folder: Path) -> WrittenCard:
     """Write `card` into `folder` as HTML and Markdown, over an earlier card of the same version."""
     folder.mkdir(parents=True, exist_ok=True)
-    paths = {name: folder / f"{Path(name).stem}-{card.version}{Path(name).suffix}" for name in _files(card)}
-    for name, text in _files(card).items():
+    paths = {name: folder / f"{Path(name).stem}-{card.version}{Path(name).suffix}" for name in card_files(card)}
+    for name, text in card_files(card).items():
         paths[name].write_text(text, encoding="utf-8", newline="\n")
     return WrittenCard(card, paths[f"{NAME}.html"], paths[f"{NAME}.md"])
 
 
-def _files(card: Card) -> dict[str, str]:
+def card_files(card: Card) -> dict[str, str]:
+    """The card as HTML and as Markdown, by file name."""
     return {f"{NAME}.html": card_html(card), f"{NAME}.md": card_markdown(card)}
 
 

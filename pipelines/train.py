@@ -37,7 +37,7 @@ from models.recalibration import Recalibration, fit_recalibrations, unseen_score
 from models.registry import RegisteredModel, log_training, set_alias
 from models.replay import Replay, make_replay
 from models.tuning_record import TuningRecord, load_record, tuning_facts
-from pipelines.card import card_table, with_facts
+from pipelines.card import card_files, card_table, new_card, with_facts
 from pipelines.console import Report, silent
 from pipelines.data import Store, data_cut, fingerprint, read_tables
 from pipelines.judging import labels_as_known, subgroups, with_weekly
@@ -159,13 +159,15 @@ def train(
     bundle = with_facts(bundle, store, training, recipe, evaluation, until)
     progress("logging to MLflow", 0, 1)
     weights = weights_of(training, models)
+    card = new_card(store, bundle)
     registered = log_training(
         store.path,
         bundle,
         metrics=named_metrics(evaluation),
         parameters=parameters_of(training, recipe),
         figures={**figures_of(weights, training, evaluation, recipe), **scrutiny.figures()},
-        tables={**tables_of(weights, evaluation), "model_card": card_table(store, bundle)},
+        tables={**tables_of(weights, evaluation), "model_card": card_table(card)},
+        documents=card_files(card),
         predictions=predictions_of(evaluation),
         tags={"verdict": " ".join(verdict)[:4000], "target": recipe.target.name},
     )

@@ -421,6 +421,8 @@ def test_the_card_of_a_training_is_written_kept_in_mlflow_and_filled_from_the_st
     assert next(rows_of(text, "| 5a |")).split("|")[3].strip() == "Reported"
     assert "item-27c" in page.ids
     kept = next((own_squad.path / "mlflow" / "artifacts").rglob("tables/model_card.csv"))
+    assert 'id="item-27c"' in (kept.parents[1] / "model_card.html").read_text(encoding="utf-8")
+    assert "10 athletes" in (kept.parents[1] / "model_card.md").read_text(encoding="utf-8")
     logged = pd.read_csv(kept)
     assert [str(item) for item in logged["item"][:52]] == list(TRIPOD)
     again = strainwatch("card", "--store", own_squad.path, "--version", "1", "--out", tmp_path / "again")

@@ -65,6 +65,7 @@ def log(store: Path, version: str = "2024-04-01.test") -> registry.RegisteredMod
         figures={"factor_importance": figures.importance({"Overload": 0.3}, "Factors")},
         tables={"feature_importance": importance},
         tags={"verdict": "carries a model"},
+        documents={"model-card.md": "# Überblick\n"},
     )
 
 
@@ -145,6 +146,7 @@ def test_a_run_holds_figures_and_tables_as_files(store: Path) -> None:
     run = rows(store, "SELECT run_uuid FROM runs ORDER BY start_time")[0][0]
     folder = store / "mlflow" / "artifacts" / run / "artifacts"
     assert json.loads((folder / "metrics.json").read_text())["auroc_7d"] == [0.6, 0.5, None]
+    assert (folder / "model-card.md").read_text(encoding="utf-8") == "# Überblick\n"
     assert (folder / "figures" / "factor_importance.png").read_bytes()[:4] == b"\x89PNG"
     assert (folder / "tables" / "feature_importance.csv").read_text() == "feature,mean_absolute\nload_7d,0.25\n"
     assert json.loads((folder / "tables" / "feature_importance.json").read_text())[0]["feature"] == "load_7d"
