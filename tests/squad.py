@@ -25,6 +25,7 @@ from pipelines.daily import Day, score_database, score_day
 from pipelines.data import Store, open_store, read_tables
 from pipelines.ingest import ingest
 from pipelines.promote import train_and_ask
+from pipelines.run_log import RUN_LOG
 from pipelines.simulate import simulate, write_exports
 from pipelines.train import load_recipe
 
@@ -64,7 +65,7 @@ class Squad:
 
     def copy(self, folder: Path) -> Squad:
         """The same with a store of its own, for a test that changes it."""
-        shutil.copytree(self.path, folder)
+        shutil.copytree(self.path, folder, ignore=shutil.ignore_patterns(RUN_LOG))  # other tests' commands
         return Squad(folder, self.configs, self.exports)
 
     def score(self, as_of: str, *, replace: bool = False) -> Day:

@@ -553,6 +553,6 @@ def test_the_documented_way_to_add_a_feature_works_without_a_line_of_code(squad:
     assert "1 new, 0 changed, 0 left out." in ran.stdout
     assert re.search(r"^my_hard_sessions_10d +sessions rated 8 or harder", ran.stdout, re.M)
     assert re.search(r"^my_hard_sessions_10d: .*(?s:.*)^ 20\d\d-\d\d-\d\d +9 +\d", ran.stdout, re.M)
-    assert re.search(r"^Challenger: version 2", ran.stdout, re.M)
+    assert re.search(r"^Registered: version 2 ", ran.stdout, re.M)
     importance = list(own.path.glob("mlflow/**/feature_importance.csv")) + list(own.path.glob("mlflow/**/*.json"))
     assert any("my_hard_sessions_10d" in path.read_text(encoding="utf-8") for path in importance)
