@@ -66,7 +66,7 @@ def test_commands_leave_a_line_each_however_they_end_and_no_athletes_data(own_sq
     ]
     allowed = {
         "command", "started_at", "seconds", "exit_code", "as_of", "model_version", "outcome", "scored", "not_scored",
-        "changed", "in_sample",
+        "changed", "in_sample", "by_age_and_history",
     }  # fmt: skip
     assert set().union(*found) <= allowed
     assert isinstance(found[0]["scored"], int)
