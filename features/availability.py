@@ -18,6 +18,8 @@ clearance."""
 ALWAYS = 36500
 SELF_REPORT = "report:"
 """Prefix of the ids of episodes that come from self-reports (features/episodes.py)."""
+NO_DATA_YET = "no data yet"
+"""The reason of an athlete of whom no source has ever told."""
 ACTIVITY = ("sessions", "wellness", "wearable_days")
 
 
@@ -58,7 +60,7 @@ def _silent(
     last = coverage.last_covered(moments)
     for moment in np.flatnonzero(moments.day - last > target.silent_days):
         never = last[moment] < -ALWAYS
-        reasons[moment] = "no data yet" if never else f"no data since {_day(last[moment])}"
+        reasons[moment] = NO_DATA_YET if never else f"no data since {_day(last[moment])}"
 
 
 def _injured(

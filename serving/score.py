@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from configs.errors import NotReady
-from features.availability import unavailable
+from features.availability import NO_DATA_YET, unavailable
 from features.build import FeatureSet, build_features, build_values
 from features.row_facts import prepare
 from models.bundle import Bundle
@@ -27,8 +27,6 @@ USUAL_WEEKS = 26
 LEAST_USUAL_WEEKS = 4
 """An athlete's own usual value is the median over the same weekday of this many weeks; fewer values are no habit."""
 LEFT_LONG_AGO_DAYS = 28
-NO_DATA_YET = "no data yet"
-"""What features.availability says of an athlete of whom no source has ever told."""
 MODEL = "model"
 """How a prediction row calls the model; AGE_AND_HISTORY is the other way to be scored."""
 MEASURES = ("probability", "lower", "upper", "log_odds", "base_log_odds", "squad_log_odds")
