@@ -14,7 +14,10 @@ ONLY = {
     "shap": {"models/explain.py"},
     "mlflow": {"models/registry.py"},
     "sqlalchemy": {"serving/store.py"},
-    "typer": {"pipelines/cli.py"},
+    "typer": {
+        "pipelines/cli.py",
+        *(f"pipelines/commands/{name}.py" for name in ("shared", "learning", "choosing", "catalogue")),
+    },
     "interpret": {"models/learners/explainable_boosting.py"},
     "optuna": {"models/tuning.py"},
 }

@@ -1,0 +1,1 @@
+"""What `strainwatch` can do, command by command; pipelines/cli.py puts them together."""
