@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy.optimize import minimize
+from threadpoolctl import threadpool_limits
 
 import configs
 from configs.errors import ConfigError, IntegrityError, NotReady
@@ -235,13 +236,14 @@ def fit_bag(
     samples = athlete_samples(codes, label, settings.members, settings.seed)
     from_rate = rate_log_odds(label)
     copies = samples[:, codes]
+    straight, offset = None, np.zeros(copies.shape)
     with ThreadPoolExecutor(settings.threads) as pool:
-        straight = None
-        if start is None and settings.straight_penalty:
+        if start is not None:
+            offset += start - from_rate
+        elif settings.straight_penalty:
             directions = [monotone.get(name, 0) for name in names]
-            straight = _fit_straight(values, label, copies, directions, settings.straight_penalty, pool)
-        starts = np.zeros(copies.shape) if start is None else np.tile(start - from_rate, (len(copies), 1))
-        task = _Task(values, label, starts if straight is None else straight.log_odds(values), names)
+            straight, offset = _fit_straight(values, label, copies, directions, settings.straight_penalty, pool)
+        task = _Task(label, offset, _binned(values, label, names, parameters))
         fitted = pool.map(
             lambda member: _fit_member(task, member, copies[member], {**parameters, "seed": settings.seed + member}),
             range(settings.members),
@@ -252,11 +254,15 @@ def fit_bag(
 
 def _fit_straight(
     values: Floats, label: Floats, copies: Ints, directions: Sequence[int], penalty: float, pool: ThreadPoolExecutor
-) -> Straight:
+) -> tuple[Straight, Floats]:
+    """The straight effects of each member, and what they add to each row: (members, rows)."""
     scale = scale_of(values)
     scaled = scale.of(values)
-    weights = pool.map(lambda own: fit_weights(scaled, directions, label, own.astype(np.float64), penalty), copies)
-    return Straight(scale, tuple(tuple(float(weight) for weight in member) for member in weights))
+    # Members are fitted side by side; each call of BLAS with threads of its own would wait for the others'.
+    with threadpool_limits(limits=1, user_api="blas"):
+        found = pool.map(lambda own: fit_weights(scaled, directions, label, own.astype(np.float64), penalty), copies)
+        weights = np.vstack(list(found))
+    return Straight(scale, tuple(map(tuple, weights.tolist()))), weights @ scaled.T
 
 
 def out_of_bag(scores: Floats, is_unseen: NDArray[np.bool_]) -> Floats:
@@ -329,26 +335,25 @@ def tree_parameters(names: Sequence[str], rows: int, settings: Settings, monoton
     }
 
 
+def _binned(values: Floats, label: Floats, names: Sequence[str], parameters: Mapping[str, Any]) -> Any:
+    """All rows cut into LightGBM's bins: once, as it takes as long as to fit a member."""
+    import lightgbm  # here, so that reading a report or a help text does not wait for it
+
+    return lightgbm.Dataset(values, label, feature_name=list(names), params=dict(parameters)).construct()
+
+
 @dataclass(frozen=True)
 class _Task:
     """What the members learn from, row by row; `offset` (members, rows) is each row's start above the event rate's."""
 
-    values: Floats
     label: Floats
     offset: Floats
-    names: tuple[str, ...]
+    binned: Any
 
-    def data(self, member: int, rows: Ints, start: float, parameters: Mapping[str, Any], reference: Any = None) -> Any:
-        import lightgbm  # here, so that reading a report or a help text does not wait for it
-
-        return lightgbm.Dataset(
-            self.values[rows],
-            self.label[rows],
-            reference=reference,
-            init_score=self.offset[member, rows] + start,
-            feature_name=list(self.names),
-            params=dict(parameters),
-        )
+    def data(self, member: int, rows: Ints, start: float, parameters: Mapping[str, Any]) -> Any:
+        """The `rows` (ascending, any of them repeatedly) with the log-odds that they start from."""
+        part = self.binned.subset(rows, params=dict(parameters)).construct()
+        return part.set_init_score(self.offset[member, rows] + start)
 
 
 def _fit_member(task: _Task, member: int, copies: Ints, parameters: Mapping[str, Any]) -> str:
@@ -362,7 +367,7 @@ def _fit_member(task: _Task, member: int, copies: Ints, parameters: Mapping[str,
     rounds = parameters["early_stopping_round"]
     if not rounds or not 0 < task.label[unseen].sum() < len(unseen):
         return str(lightgbm.train({**parameters, "early_stopping_round": 0}, data).model_to_string())
-    held_out = task.data(member, unseen, start, parameters, reference=data)
+    held_out = task.data(member, unseen, start, parameters)
     booster = lightgbm.train(dict(parameters), data, valid_sets=[held_out])
     return str(booster.model_to_string(num_iteration=booster.best_iteration))
 

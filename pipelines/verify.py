@@ -10,11 +10,13 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
+
+from threadpoolctl import threadpool_limits
 
 from models import splits
 from models.gate import refusals
@@ -119,7 +121,11 @@ def _processor_s() -> float:
 
 
 def _numbers(plan: Plan, recipe: Recipe, seed: int) -> list[Number]:
-    return list(_one_seed(plan, recipe, seed))
+    if plan.side_by_side == 1:
+        return list(_one_seed(plan, recipe, seed))
+    # One thread for each of the processes: several of each would mostly wait for one another.
+    with threadpool_limits(limits=1):
+        return list(_one_seed(plan, replace(recipe, settings=replace(recipe.settings, threads=1)), seed))
 
 
 def _one_seed(plan: Plan, recipe: Recipe, seed: int) -> Iterator[Number]:
