@@ -18,7 +18,7 @@ from serving.report.facts import Metric, instant, model_facts
 from serving.report.outcomes import Judge, onsets_by_athlete, track_record, wilson
 from serving.report.render import metric_words, rate_words
 from serving.report.runs import first_of_weeks, last_week, read_runs
-from serving.report.wording import age, measure, number, percent, percent_range, phrase, spoken, times_odds
+from serving.report.wording import age, day_in_text, measure, number, percent, percent_range, phrase, times_odds
 from tests.report_fixture import GONE, INJURED, MONDAY, SILENT, arguments, at, model
 
 TODAY = pd.Timestamp("2025-06-02")
@@ -132,7 +132,7 @@ def test_numbers_ages_and_odds_are_written_for_people() -> None:
     assert percent_range(0.018, 0.061) == "1.8 to 6.1 %"
     assert times_odds(math.log(1.35)) == "1.35 times the odds"
     assert measure(0.0085, "1/N") == "0.0085 1/N"
-    assert spoken("injured since 2025-05-12 (known 2025-05-13)") == "injured since 12 May 2025 (known 13 May 2025)"
+    assert day_in_text("injured since 2025-05-12 (known 2025-05-13)") == "injured since 12 May 2025 (known 13 May 2025)"
 
 
 def test_wilson_agrees_with_published_values() -> None:

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+from serving.report.language import _
 from serving.report.outcomes import Judge
 from serving.report.runs import Prediction, Run
 from serving.report.settings import Band
@@ -27,25 +28,32 @@ def change(now: Prediction, week_ago: Run | None, judge: Judge) -> Change:
     """The score of `now` against the run of a week ago, bands first."""
     then = week_ago.predictions.get(now.athlete_id) if week_ago else None
     if then is None:
-        return Change("none", "no score a week ago")
+        return Change("none", _("no score a week ago"))
+    if then.abstained and then.reason:
+        return Change("none", _("not scored a week ago: {reason}", reason=then.reason))
     if then.abstained:
-        return Change("none", "not scored a week ago" + (f": {then.reason}" if then.reason else ""))
-    note = "" if then.model_version == now.model_version else "; the model changed in between"
+        return Change("none", _("not scored a week ago"))
     direction, words = _compare(judge.band(then), judge.band(now), then, now)
-    return Change(direction, f"{words}{note}")
+    if then.model_version != now.model_version:
+        words = _("{change}; the model changed in between", change=words)
+    return Change(direction, words)
 
 
 def _compare(
     then: Band, now: Band, earlier: Prediction, later: Prediction
 ) -> tuple[Literal["up", "down", "same"], str]:
-    figures = f"{percent(earlier.probability)} to {percent(later.probability)}"
-    if now.rank != then.rank:
-        direction: Literal["up", "down"] = "up" if now.rank > then.rank else "down"
-        return direction, f"{direction} from {then.label.lower()} ({figures})"
+    figures = {"earlier": percent(earlier.probability), "later": percent(later.probability)}
+    band = then.label.lower()
+    if now.rank > then.rank:
+        return "up", _("up from {band} ({earlier} to {later})", band=band, **figures)
+    if now.rank < then.rank:
+        return "down", _("down from {band} ({earlier} to {later})", band=band, **figures)
     odds = _odds(later.probability) / _odds(earlier.probability) if 0 < earlier.probability < 1 else 1.0
     if 1 / SAME_ODDS <= odds <= SAME_ODDS:
-        return "same", f"about the same ({figures})"
-    return ("up", f"higher, same band ({figures})") if odds > 1 else ("down", f"lower, same band ({figures})")
+        return "same", _("about the same ({earlier} to {later})", **figures)
+    if odds > 1:
+        return "up", _("higher, same band ({earlier} to {later})", **figures)
+    return "down", _("lower, same band ({earlier} to {later})", **figures)
 
 
 def _odds(probability: float) -> float:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from serving.report.facts import RankingEvidence
+from serving.report.language import N_, _
 from serving.report.reasons import FactorShare
 from serving.report.runs import Prediction
 from serving.report.settings import ReportSettings
-from serving.report.wording import number
+from serving.report.wording import number, with_unit
 
-GRADES = ("good", "fair", "low")
+GRADES = (N_("good"), N_("fair"), N_("low"))
 
 
 @dataclass(frozen=True)
@@ -38,9 +39,9 @@ def confidence(
         *_old(shares, settings),
     ]
     if prediction.by_history:
-        return Confidence("low", ("scored by age and injury history alone", *doubts))
+        return Confidence("low", (_("scored by age and injury history alone"), *doubts))
     if ranking != "better":
-        return Confidence("low", ("the ranking is not shown to be better than chance on this data", *doubts))
+        return Confidence("low", (_("the ranking is not shown to be better than chance on this data"), *doubts))
     return Confidence(GRADES[min(len(doubts), 2)], tuple(doubts))
 
 
@@ -49,13 +50,15 @@ def _wide(prediction: Prediction, base_rate: float, settings: ReportSettings) ->
     highest = settings.band_of(prediction.upper, base_rate)
     if highest.rank - lowest.rank + 1 < settings.bands_spanned:
         return []
-    return [f"the interval reaches from {lowest.label.lower()} to {highest.label.lower()}"]
+    bands = {"lowest": lowest.label.lower(), "highest": highest.label.lower()}
+    return [_("the interval reaches from {lowest} to {highest}", **bands)]
 
 
 def _incomplete(prediction: Prediction, settings: ReportSettings) -> list[str]:
     if not prediction.share_missing > settings.share_missing:
         return []
-    return [f"{number(100 * prediction.share_missing)} % of the model's measurements are missing"]
+    missing = with_unit(number(100 * prediction.share_missing), "%")
+    return [_("{percent} of the model's measurements are missing", percent=missing)]
 
 
 def _old(shares: tuple[FactorShare, ...], settings: ReportSettings) -> list[str]:
@@ -63,4 +66,4 @@ def _old(shares: tuple[FactorShare, ...], settings: ReportSettings) -> list[str]
     raising = [share.leading for share in shares if share.is_raising and share.factor.modifiable]
     if not raising or raising[0].age_days is None or raising[0].age_days <= settings.old_after_days:
         return []
-    return [f"{raising[0].label} was measured {raising[0].age}"]
+    return [_("{measurement} was measured {age}", measurement=raising[0].label, age=raising[0].age)]

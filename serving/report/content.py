@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -17,6 +17,7 @@ from serving.report.change import Change, change
 from serving.report.confidence import Confidence, confidence
 from serving.report.facts import MetricsTable, ModelFacts, RankingEvidence, model_facts
 from serving.report.gaps import DataGap, SquadSources, data_gaps, squad_sources
+from serving.report.language import _, dynamic, list_text, span_text, speaking
 from serving.report.outcomes import Judge, TrackRecord, onsets_by_athlete, track_record
 from serving.report.reasons import Explainer, FactorShare
 from serving.report.runs import (
@@ -31,7 +32,7 @@ from serving.report.runs import (
 )
 from serving.report.settings import Band, ReportSettings
 from serving.report.timeline import Mark, Timeline, TimelineSource, marks_of
-from serving.report.wording import age, day, listed
+from serving.report.wording import age
 
 RECENT_INJURY_DAYS = 730
 """Injuries no older than this stand on an athlete's card."""
@@ -138,11 +139,11 @@ class WeeklyReport:
 
     @property
     def week(self) -> str:
-        """Such as "Week 23, 2 to 8 June 2025": the days that the main horizon covers."""
-        last = self.date + pd.Timedelta(days=self.settings.horizon_days - 1)
-        first = str(self.date.day) if self.date.month == last.month else f"{self.date.day} {self.date:%B}"
-        span = f"{first} to {day(last)}"
-        return f"Week {self.date.isocalendar()[1]}, {span}" if self.date.weekday() == 0 else span
+        """Such as "Week 23, 2–8 Jun 2025": the days that the main horizon covers."""
+        span = span_text(self.date, self.date + pd.Timedelta(days=self.settings.horizon_days - 1))
+        if self.date.weekday() != 0:
+            return span
+        return _("Week {number}, {days}", number=self.date.isocalendar()[1], days=span)
 
 
 def build_report(
@@ -163,22 +164,27 @@ def build_report(
 
     `tables` are the contract tables as known at `as_of` with row facts added (features.row_facts.prepare);
     `onsets` the target injuries known now (athlete_id, date, known_at), also those of after `as_of`. `names`
-    turns pseudonyms into names to print.
+    turns pseudonyms into names to print. Everything is said in the language of `settings`.
     """
-    maker = _Maker(
-        as_of,
-        pd.Timestamp(date).normalize(),
-        predictions,
-        explanations,
-        specs,
-        factors,
-        tables,
-        onsets,
-        model_facts(model),
-        settings,
-        names or {},
-    )
-    return maker.report()
+    with speaking(settings.language, settings.own_words):
+        maker = _Maker(
+            as_of,
+            pd.Timestamp(date).normalize(),
+            predictions,
+            explanations,
+            specs,
+            {key: _translated(factor) for key, factor in factors.items()},
+            tables,
+            onsets,
+            model_facts(model),
+            settings.translated(),
+            names or {},
+        )
+        return maker.report()
+
+
+def _translated(factor: Factor) -> Factor:
+    return replace(factor, label=dynamic(factor.label), wording=dynamic(factor.wording), prompt=dynamic(factor.prompt))
 
 
 @dataclass(frozen=True)
@@ -240,7 +246,7 @@ class _Maker:
         weeks = first_of_weeks(self._recent(self.settings.track_record_weeks))
         return WeeklyReport(
             title=self.settings.title,
-            squads=listed(sorted(set(self.squads.values()))),
+            squads=list_text(sorted(filter(None, set(self.squads.values())))),
             date=self.date,
             as_of=self.as_of,
             settings=self.settings,
@@ -307,18 +313,18 @@ class _Maker:
         """Injuries of the last two years, newest first: staff look for them whatever their weight in the score."""
         marks = [mark for mark in marks_of(athlete_id, self.tables) if not mark.is_return]
         recent = [mark for mark in marks if self.date - mark.date <= pd.Timedelta(days=RECENT_INJURY_DAYS)]
-        return tuple(f"{mark.text} {age(mark.date, self.date)}" for mark in reversed(recent))
+        return tuple(_("{injury} {age}", injury=mark.text, age=age(mark.date, self.date)) for mark in reversed(recent))
 
     def _not_scored(self) -> tuple[NotScored, ...]:
         abstained = {
-            item.athlete_id: item.reason or "no reason recorded"
+            item.athlete_id: item.reason or _("no reason recorded")
             for item in self.run.predictions.values()
             if item.abstained
         }
         athletes = self.tables["athletes"]
         members = athletes[athletes["left_date"].isna() | (athletes["left_date"] >= self.date)]["athlete_id"]
         unseen = {
-            athlete: "not part of this morning's run" for athlete in members if athlete not in self.run.predictions
+            athlete: _("not part of this morning's run") for athlete in members if athlete not in self.run.predictions
         }
         found = [NotScored(self.names[athlete], reason) for athlete, reason in (abstained | unseen).items()]
         return tuple(sorted(found, key=lambda item: item.name))
@@ -389,10 +395,10 @@ def _flag(row: AthleteRow, settings: ReportSettings, injuries: tuple[str, ...]) 
 
 def _sentence(workable: Sequence[FactorShare], fixed: Sequence[FactorShare]) -> str:
     if workable:
-        return "Raised mostly by: " + "; ".join(share.leading.text for share in workable) + "."
+        return _("Raised mostly by: {reasons}.", reasons="; ".join(share.leading.text for share in workable))
     if fixed:
-        return "Nothing that can be worked on raises this score; it comes from the fixed facts below."
-    return "No single factor stands out: many small contributions add up."
+        return _("Nothing that can be worked on raises this score; it comes from the fixed facts below.")
+    return _("No single factor stands out: many small contributions add up.")
 
 
 def _checks(workable: Sequence[FactorShare]) -> tuple[Check, ...]:

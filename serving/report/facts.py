@@ -11,6 +11,8 @@ import pandas as pd
 
 from configs.errors import NotReady
 from models.baselines import LABELS
+from serving.report.language import N_, _, dynamic
+from serving.report.stored import stored
 
 MODEL = "model"
 """The `model` entry of a metric that belongs to the model itself; any other names a baseline."""
@@ -21,21 +23,21 @@ EVENT_RATE = "event_rate"
 RankingEvidence = Literal["better", "chance", "worse", "unknown"]
 
 _METRICS = {
-    "auroc": "AUROC: ranking; 0.5 is chance, 1 is perfect",
-    "auroc_pooled": "AUROC with the models of several folds mixed",
-    "average_precision": "Average precision: compare with that of chance",
-    "prevalence_line": "Average precision of chance",
-    "brier": "Brier score: lower is better",
-    "scaled_brier": "Scaled Brier score: above 0 beats the event rate",
-    "calibration_slope": "Calibration slope: 1 is right",
-    "calibration_intercept": "Calibration intercept: 0 is right",
-    "observed_expected": "Injuries observed per injury expected: 1 is right",
-    "ici": "Mean distance of the calibration curve from the diagonal: 0 is right",
-    "net_benefit": "Net benefit: above 0 is useful",
-    "alert_precision": "Precision within the alert budget",
-    "alert_recall": "Injuries caught within the alert budget",
-    "false_alerts_per_injury": "False alerts per injury caught",
-    "warning_days": "Days from the first alert to the injury, median",
+    "auroc": N_("AUROC: ranking; 0.5 is chance, 1 is perfect"),
+    "auroc_pooled": N_("AUROC with the models of several folds mixed"),
+    "average_precision": N_("Average precision: compare with that of chance"),
+    "prevalence_line": N_("Average precision of chance"),
+    "brier": N_("Brier score: lower is better"),
+    "scaled_brier": N_("Scaled Brier score: above 0 beats the event rate"),
+    "calibration_slope": N_("Calibration slope: 1 is right"),
+    "calibration_intercept": N_("Calibration intercept: 0 is right"),
+    "observed_expected": N_("Injuries observed per injury expected: 1 is right"),
+    "ici": N_("Mean distance of the calibration curve from the diagonal: 0 is right"),
+    "net_benefit": N_("Net benefit: above 0 is useful"),
+    "alert_precision": N_("Precision within the alert budget"),
+    "alert_recall": N_("Injuries caught within the alert budget"),
+    "false_alerts_per_injury": N_("False alerts per injury caught"),
+    "warning_days": N_("Days from the first alert to the injury, median"),
 }
 """What the report tells; the evaluation knows more."""
 
@@ -113,7 +115,7 @@ class ModelFacts:
         models = tuple(name for name in _BESIDE if name in {metric.model for metric in here})
         names = dict.fromkeys(metric.name for metric in here if metric.name in _METRICS)
         found = {(metric.name, metric.model): metric for metric in here}
-        rows = tuple((_METRICS[name], tuple(found.get((name, model)) for model in models)) for name in names)
+        rows = tuple((_(_METRICS[name]), tuple(found.get((name, model)) for model in models)) for name in names)
         sizes = next((metric for metric in here if metric.model == MODEL), here[0])
         rate = found.get((EVENT_RATE, MODEL))
         return MetricsTable(
@@ -129,8 +131,8 @@ class ModelFacts:
 
 def model_label(name: str) -> str:
     if name == MODEL:
-        return "This model"
-    label = LABELS.get(name, name.replace("_", " "))
+        return _("This model")
+    label = dynamic(LABELS.get(name, name.replace("_", " ")))
     return label[0].upper() + label[1:]
 
 
@@ -148,10 +150,10 @@ def model_facts(content: Mapping[str, Any]) -> ModelFacts:
         trained_at=instant(content["trained_at"]),
         data_cut=instant(content["data_cut"]),
         fingerprint=str(content.get("fingerprint", "")),
-        target=str(content["target"]),
+        target=dynamic(str(content["target"])),
         base_rates=rates,
         metrics=metrics,
-        verdict=tuple(str(sentence) for sentence in content.get("verdict", ())),
+        verdict=tuple(stored(str(sentence)) for sentence in content.get("verdict", ())),
     )
 
 

@@ -7,15 +7,16 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from serving.report.language import N_, _, ngettext
 from serving.report.wording import short_day
 
-DAILY = {"sessions": "training sessions", "wellness": "wellness form", "wearable_days": "wearable"}
+DAILY = {"sessions": N_("training sessions"), "wellness": N_("wellness form"), "wearable_days": N_("wearable")}
 """Tables that should hear from an athlete every few days, and what staff call them."""
 
 TESTS = {
-    "strength_tests": "strength tests",
-    "screenings": "screenings",
-    "interventions": "preventive sessions",
+    "strength_tests": N_("strength tests"),
+    "screenings": N_("screenings"),
+    "interventions": N_("preventive sessions"),
 }
 COUNTED_DAYS = 28
 
@@ -45,7 +46,7 @@ class SquadSources:
 
 def squad_sources(tables: Mapping[str, pd.DataFrame]) -> SquadSources:
     """The sources that no athlete has, in the words of staff."""
-    return SquadSources(tuple(words for name, words in (DAILY | TESTS).items() if tables[name].empty))
+    return SquadSources(tuple(_(words) for name, words in (DAILY | TESTS).items() if tables[name].empty))
 
 
 def data_gaps(
@@ -87,21 +88,22 @@ def _note(
     date: pd.Timestamp,
 ) -> str:
     """What is silent, or "". An athlete without a session inside coverage rested: that is no gap."""
-    words = DAILY[name]
+    words = _(DAILY[name])
     last_heard = covered_to if name == "sessions" else last_row
     if covered_to is None and last_row is None:
-        return f"{words}: never recorded"
+        return _("{source}: never recorded", source=words)
     if covered_to is not None and covered_to < limit:
-        return f"{words}: silent since {_since(covered_to, date)}"
+        return _("{source}: silent since {when}", source=words, when=_since(covered_to, date))
     if last_heard is None:
-        return f"{words}: in use, but nothing entered yet"
+        return _("{source}: in use, but nothing entered yet", source=words)
     if last_heard < limit:
-        return f"{words}: in use, but nothing entered since {_since(last_heard, date)}"
+        return _("{source}: in use, but nothing entered since {when}", source=words, when=_since(last_heard, date))
     return ""
 
 
 def _since(last: pd.Timestamp, date: pd.Timestamp) -> str:
-    return f"{short_day(last)} ({(date - last).days} days)"
+    days = (date - last).days
+    return ngettext("{date} ({n} day)", "{date} ({n} days)", days, date=short_day(last))
 
 
 def _days_in(table: pd.DataFrame, date: pd.Timestamp) -> dict[str, int]:

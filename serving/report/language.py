@@ -6,7 +6,7 @@ finds it and writes it into locale/<language>/LC_MESSAGES/strainwatch.po, where 
     _("not scored a week ago: {reason}", reason=...)            a text; its values are put in after translation
     ngettext("{n} athlete", "{n} athletes", count)              a counted thing; {n} is the count in the region's digits
     pgettext("band", "High")                                    a word that needs its context to be translated
-    LABELS = {"sessions": N_("training sessions")}              a text fixed at import: marked here, `_(LABELS[key])` at use
+    LABELS = {"sessions": N_("training sessions")}              fixed at import: marked here, `_(LABELS[key])` at use
     {% trans name=row.name %}All measurements of {{ name }}{% endtrans %}, {{ _("Squad") }}     the same in a template
     dynamic(spec.label)                                         a text that comes from a config file or from the store
 
@@ -21,7 +21,7 @@ from __future__ import annotations
 import gettext as _gettext
 import io
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -64,7 +64,8 @@ class Speech:
         return _catalogue(self.language)
 
 
-_SPEECH: ContextVar[Speech] = ContextVar("speech", default=Speech())
+_ENGLISH = Speech()
+_SPEECH: ContextVar[Speech] = ContextVar("speech", default=_ENGLISH)
 
 
 @contextmanager
@@ -81,6 +82,11 @@ def speaking(tag: str, own: Mapping[str, str] | None = None) -> Iterator[None]:
 def spoken_tag() -> str:
     """The language and region in use, as HTML names them: "en", "de-AT"."""
     return _SPEECH.get().tag.replace("_", "-")
+
+
+def is_source() -> bool:
+    """True while the report speaks English, of whatever region."""
+    return _SPEECH.get().language == SOURCE
 
 
 def languages() -> tuple[str, ...]:
@@ -111,10 +117,10 @@ def _(text: str, /, **values: object) -> str:
     return found.format(**values) if values else found
 
 
-def ngettext(one: str, many: str, count: int, /, **values: object) -> str:
-    """The form that the language uses for `count`; {n} is the count."""
-    found = _SPEECH.get().catalogue.ngettext(one, many, count)
-    return found.format(n=decimal(count), **values)
+def ngettext(one: str, many: str, count: float, /, **values: object) -> str:
+    """The form that the language uses for `count`; {n} is the count. A broken number takes the form of two."""
+    found = _SPEECH.get().catalogue.ngettext(one, many, int(count) if count == int(count) else 2)
+    return found.format(n=decimal(count, 1), **values)
 
 
 def pgettext(context: str, text: str, /, **values: object) -> str:
@@ -126,6 +132,18 @@ def pgettext(context: str, text: str, /, **values: object) -> str:
 def N_(text: str) -> str:
     """Marks a text that `_` gets later."""
     return text
+
+
+def gettext_calls() -> tuple[Callable[[str], str], Callable[[str, str, int], str]]:
+    """gettext and ngettext as Jinja's {% trans %} calls them: it puts the values in itself."""
+
+    def plain(text: str) -> str:
+        return _(text)
+
+    def counted(one: str, many: str, count: int) -> str:
+        return _SPEECH.get().catalogue.ngettext(one, many, count)
+
+    return plain, counted
 
 
 def dynamic(text: str) -> str:

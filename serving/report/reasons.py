@@ -12,8 +12,10 @@ import pandas as pd
 from configs.errors import IntegrityError
 from features.factors import Factor
 from features.specs import FeatureSpec
+from serving.report.language import _, dynamic
 from serving.report.runs import text_or_empty
-from serving.report.wording import GRADES, SHORT_GRADES, WITHOUT_USUAL, measure, measured_age, phrase, spoken
+from serving.report.stored import stored
+from serving.report.wording import GRADES, SHORT_GRADES, WITHOUT_USUAL, measure, measured_age, phrase
 
 
 @dataclass(frozen=True)
@@ -85,9 +87,9 @@ class Explainer:
     def _reason(self, spec: FeatureSpec, row: Mapping[Hashable, Any]) -> Reason:
         value, usual = _figure(row["value"]), _figure(row["own_usual_value"])
         measured_on = None if pd.isna(row["value_date"]) else pd.Timestamp(row["value_date"])
-        missing = spoken(text_or_empty(row["reason_missing"])) or None
+        missing = stored(text_or_empty(row["reason_missing"])) or None
         return Reason(
-            label=spec.label,
+            label=dynamic(spec.label),
             text=phrase(spec, value, usual, measured_on, self.date, missing),
             contribution=_figure(row["contribution"]),
             value=measure(value, spec.unit),
@@ -95,8 +97,8 @@ class Explainer:
             age=measured_age(spec, measured_on, self.date) if not math.isnan(value) else "",
             age_days=None if measured_on is None else (self.date - measured_on).days,
             is_measured=not math.isnan(value),
-            evidence=GRADES.get(spec.evidence, "evidence not graded"),
-            grade=SHORT_GRADES.get(spec.evidence, "Not graded"),
+            evidence=_(GRADES[spec.evidence]) if spec.evidence in GRADES else _("evidence not graded"),
+            grade=_(SHORT_GRADES[spec.evidence]) if spec.evidence in GRADES else _("Not graded"),
         )
 
 

@@ -14,6 +14,7 @@ from markupsafe import Markup, escape
 from serving.report import svg
 from serving.report.content import AthletePage, AthleteRow, WeeklyReport
 from serving.report.facts import Metric, model_label
+from serving.report.language import _, clock_text, decimal, gettext_calls, list_text, ngettext, speaking, spoken_tag
 from serving.report.outcomes import FlagOutcome, Rate
 from serving.report.reasons import FactorShare, Reason
 from serving.report.svg import Cut, Doublings
@@ -24,7 +25,6 @@ from serving.report.wording import (
     number,
     percent,
     percent_range,
-    plural,
     short_day,
     times_odds,
 )
@@ -39,14 +39,15 @@ SMALL_ODDS = 1.03
 
 def render_html(report: WeeklyReport) -> str:
     """The report as HTML that needs no network, no font and no script from elsewhere."""
-    return _ENVIRONMENT.get_template("report.html.j2").render(
-        report=report,
-        cuts=cuts(report),
-        axis=axis(report),
-        grades=GRADES,
-        css=Markup((TEMPLATES / "report.css").read_text(encoding="utf-8")),
-        script=Markup((TEMPLATES / "report.js").read_text(encoding="utf-8")),
-    )
+    with speaking(report.settings.language, report.settings.own_words):
+        return _ENVIRONMENT.get_template("report.html.j2").render(
+            report=report,
+            cuts=cuts(report),
+            axis=axis(report),
+            grades=[_(words) for words in GRADES.values()],
+            css=Markup((TEMPLATES / "report.css").read_text(encoding="utf-8")),
+            script=Markup((TEMPLATES / "report.js").read_text(encoding="utf-8")),
+        )
 
 
 def cuts(report: WeeklyReport) -> list[Cut]:
@@ -65,11 +66,12 @@ def axis(report: WeeklyReport) -> Doublings:
 def rate_words(rate: Rate, too_few_below: int) -> str:
     """ "2 of 14 (14 %; 95 % interval 4 to 40 %)"; too few cases give the count alone."""
     if rate.n == 0:
-        return "no cases yet"
-    count = f"{number(rate.hits)} of {number(rate.n)}"
+        return _("no cases yet")
+    counts = {"hits": number(rate.hits), "cases": number(rate.n)}
     if rate.n < too_few_below:
-        return f"{count} (too few to say more)"
-    return f"{count} ({percent(rate.hits / rate.n)}; 95 % interval {percent_range(rate.lower, rate.upper)})"
+        return _("{hits} of {cases} (too few to say more)", **counts)
+    share, interval = percent(rate.hits / rate.n), percent_range(rate.lower, rate.upper)
+    return _("{hits} of {cases} ({share}; 95 % interval {interval})", **counts, share=share, interval=interval)
 
 
 def metric_words(metric: Metric | None) -> str:
@@ -78,13 +80,13 @@ def metric_words(metric: Metric | None) -> str:
         return "–"
     decimals = _decimals(metric)
     value, lower, upper = (_fixed(each, decimals) for each in (metric.value, metric.lower, metric.upper))
-    is_bare = math.isnan(metric.lower) or math.isnan(metric.upper)
-    return f"{value} (no interval)" if is_bare else f"{value} ({lower} to {upper})"
+    if math.isnan(metric.lower) or math.isnan(metric.upper):
+        return _("{value} (no interval)", value=value)
+    return _("{value} ({lower} to {upper})", value=value, lower=lower, upper=upper)
 
 
 def _fixed(value: float, decimals: int) -> str:
-    text = f"{value:,.{decimals}f}"
-    return text.removeprefix("-") if float(text.replace(",", "")) == 0 else text.replace("-", "−")
+    return "" if math.isnan(value) else decimal(value, decimals, fixed=True)
 
 
 def _decimals(metric: Metric) -> int:
@@ -133,6 +135,11 @@ def chart(page: AthletePage, report: WeeklyReport) -> Markup:
     return svg.timeline(page.timeline, page.flag.row.name, cuts(report), axis(report))
 
 
+def odds(contribution: float) -> str:
+    """A contribution in log-odds as a factor of the odds, "1.35"."""
+    return decimal(math.exp(contribution), 2, fixed=True)
+
+
 def tied(text: str) -> Markup:
     """The text with each number kept on one line with the unit that follows it."""
     return Markup(
@@ -147,14 +154,18 @@ def _environment() -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        extensions=["jinja2.ext.i18n"],
     )
+    found.policies["ext.i18n.trimmed"] = True
+    found.install_gettext_callables(*gettext_calls(), newstyle=True)  # type: ignore[attr-defined]
     filters: dict[str, Any] = {
         "as_title": as_title,
         "day": day,
-        "exp": math.exp,
+        "fixed": _fixed,
         "metric_words": metric_words,
         "model_label": model_label,
         "number": number,
+        "odds": odds,
         "percent": percent,
         "rate_words": rate_words,
         "short_day": short_day,
@@ -162,12 +173,15 @@ def _environment() -> Environment:
         "times_odds": times_odds,
     }
     found.filters.update(filters)
+    found.globals.update(_=_, ngettext=ngettext)
     found.globals.update(
         band_mark=svg.band_mark,
         interval_bar=svg.interval_bar,
         odds_bar=svg.odds_bar,
         chart=chart,
-        plural=plural,
+        clock_text=clock_text,
+        list_text=list_text,
+        spoken_tag=spoken_tag,
         percent_range=percent_range,
         main_shares=main_shares,
         told_apart=told_apart,

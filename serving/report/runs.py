@@ -10,7 +10,7 @@ import pandas as pd
 
 from configs.errors import NotReady
 from models.fallback import SCORED_BY as AGE_AND_HISTORY
-from serving.report.wording import spoken
+from serving.report.stored import stored
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ def _prediction(row: Mapping[Hashable, Any]) -> Prediction:
         share_missing=_figure(row["share_missing"]),
         abstained=bool(row["abstained"]),
         by_history=row["scored_by"] == AGE_AND_HISTORY,
-        reason=spoken(text_or_empty(row["reason"])),
+        reason=stored(text_or_empty(row["reason"])),
         made_at=pd.Timestamp(row["made_at"]),
     )
 

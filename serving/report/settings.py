@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from configs import load, reject_unknown
 from configs.errors import ConfigError
 from models.alerts import AlertPolicy, alert_policy
+from serving.report.language import dynamic, require
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,19 @@ class ReportSettings:
     bands_spanned: int
     too_few_below: int
     squads: Mapping[str, str]
+    language: str
+    words: Mapping[str, Mapping[str, str]]
+    """A club's own translations: by language, by the English text."""
+
+    def translated(self) -> ReportSettings:
+        """The same with its title and bands in the language in use."""
+        bands = tuple(replace(band, label=dynamic(band.label)) for band in self.bands)
+        return replace(self, title=dynamic(self.title), bands=bands)
+
+    @property
+    def own_words(self) -> Mapping[str, str]:
+        """What the club gave for the report's language."""
+        return self.words.get(self.language.replace("-", "_").split("_")[0], {})
 
     def budget(self, scored: int) -> int:
         """How many of `scored` athletes may be flagged."""
@@ -72,10 +86,15 @@ _SECTIONS: Mapping[str, tuple[str, ...]] = {
 }
 
 
+_PLAIN = {"title", "language", "horizon_days", "alerts", "bands", "squads", "words"}
+
+
 def load_report_settings(folder: Path | None = None) -> ReportSettings:
     """configs/report.toml, or the copy in `folder`; raises ConfigError with the entry that is wrong."""
     content = load("report.toml", folder)
-    reject_unknown(content, {"title", "horizon_days", "alerts", "bands", "squads", *_SECTIONS}, "report.toml")
+    reject_unknown(content, _PLAIN | set(_SECTIONS), "report.toml")
+    language = str(_entry(content, "language", "report.toml"))
+    require(language, "report.toml, language")
     plain = {key: value for name, keys in _SECTIONS.items() for key, value in _section(content, name, keys).items()}
     return ReportSettings(
         title=str(_entry(content, "title", "report.toml")),
@@ -83,8 +102,18 @@ def load_report_settings(folder: Path | None = None) -> ReportSettings:
         alerts=alert_policy(content),
         bands=_bands(content.get("bands", [])),
         squads={str(key): str(name) for key, name in content.get("squads", {}).items()},
+        language=language,
+        words=_words(content.get("words", {})),
         **plain,
     )
+
+
+def _words(content: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    for language, words in content.items():
+        require(language, "report.toml, [words]")
+        if not isinstance(words, dict) or not all(isinstance(text, str) for text in words.values()):
+            raise ConfigError(f'report.toml, [words.{language}]: give lines of "English text" = "its translation".')
+    return {str(language): dict(words) for language, words in content.items()}
 
 
 def _section(content: Mapping[str, Any], name: str, keys: tuple[str, ...]) -> dict[str, Any]:

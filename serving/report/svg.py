@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import pandas as pd
 from markupsafe import Markup, escape
 
+from serving.report.language import _, decimal, ngettext
 from serving.report.timeline import DayLoad, FactorTrack, Mark, ScorePoint, Timeline
 from serving.report.wording import day, number, percent, percent_range, short_day
 
@@ -43,7 +44,7 @@ def interval_bar(probability: float, lower: float, upper: float, cuts: Sequence[
         return 5 + axis.share(value) * (width - 10)
 
     ticks = "".join(f'<path class="cut" d="M{x(cut):.1f} 1V17"/>' for cut, _ in cuts)
-    words = f"{percent(probability)}, interval {percent_range(lower, upper)}"
+    words = _("{score}, interval {interval}", score=percent(probability), interval=percent_range(lower, upper))
     return Markup(
         f'<svg class="interval" viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img" '
         f'aria-label="{escape(words)}"><path class="axis" d="M3 9H{width - 3}"/>{ticks}'
@@ -146,8 +147,10 @@ def _loads(line: Timeline, x: _Days, top: float) -> str:
     most = max((load.value for load in line.loads if load.value is not None), default=0.0)
     bottom = top + LOAD_HEIGHT
     y = _Scale(most, bottom, top + 4)
-    unit = f" ({line.load_unit} a day)" if line.load_unit else " a day"
-    parts = [_text(LEFT, top - 7, f"{line.load_label}{unit}", "head"), _unknown(line.loads, x, top, bottom)]
+    head = _("{load} ({unit} a day)", load=line.load_label, unit=line.load_unit)
+    if not line.load_unit:
+        head = _("{load} a day", load=line.load_label)
+    parts = [_text(LEFT, top - 7, head, "head"), _unknown(line.loads, x, top, bottom)]
     for load in line.loads:
         if load.value:
             height = bottom - y(load.value)
@@ -170,7 +173,7 @@ def _unknown(loads: Sequence[DayLoad], x: _Days, top: float, bottom: float) -> s
             left, right = x(start) - x.step / 2, x(end) + x.step / 2
             parts.append(_bar("unknown", left, top, right - left, bottom - top))
             if right - left > 42:
-                parts.append(_text((left + right) / 2, (top + bottom) / 2 + 3, "no data", "tick", "middle"))
+                parts.append(_text((left + right) / 2, (top + bottom) / 2 + 3, _("no data"), "tick", "middle"))
             start = None
     return "".join(parts)
 
@@ -181,7 +184,7 @@ def _scores(scores: Sequence[ScorePoint], x: _Days, top: float, cuts: Sequence[C
     def y(value: float) -> float:
         return bottom - axis.share(value) * SCORE_HEIGHT
 
-    parts = [_text(LEFT, top - 7, "Score with its interval (each doubling has the same height)", "head")]
+    parts = [_text(LEFT, top - 7, _("Score with its interval (each doubling has the same height)"), "head")]
     for cut, label in cuts:
         parts.append(f'<path class="cut" d="M{LEFT} {y(cut):.1f}H{WIDTH - RIGHT}"/>')
         parts.append(_text(WIDTH - RIGHT + 4, y(cut) - 2, f"▲ {label}", "tick"))
@@ -200,7 +203,7 @@ def _tracks(tracks: Sequence[FactorTrack], x: _Days, top: float) -> list[str]:
     """One strip per factor on a common scale: filled bars up raise the score, hollow ones down lower it."""
     sizes = [abs(size) for track in tracks for _, size in track.points]
     most = max([*sizes, 0.1])
-    head = _text(LEFT, top - 7, "Factors: filled and up raises, hollow and down lowers", "head")
+    head = _text(LEFT, top - 7, _("Factors: filled and up raises, hollow and down lowers"), "head")
     return [head, *(_track(track, x, top + place * TRACK_HEIGHT, most) for place, track in enumerate(tracks))]
 
 
@@ -218,7 +221,14 @@ def _track(track: FactorTrack, x: _Days, top: float, most: float) -> str:
         style = "up" if value >= 0 else "down"
         parts.append(_bar(style, x(date) - width / 2, y, width, height))
     if track.points:
-        parts.append(_text(WIDTH - RIGHT + 4, middle + 3, f"× {math.exp(track.points[-1][1]):.2f} odds", "tick"))
+        parts.append(
+            _text(
+                WIDTH - RIGHT + 4,
+                middle + 3,
+                _("× {n} odds", n=decimal(math.exp(track.points[-1][1]), 2, fixed=True)),
+                "tick",
+            )
+        )
     return "".join(parts)
 
 
@@ -237,12 +247,11 @@ def _marks(marks: Sequence[Mark], x: _Days, bottom: float) -> str:
 
 def _in_words(line: Timeline, name: str) -> str:
     """What the picture shows, for those who do not see it; the figures stand in the tables beside it."""
-    found = [f"{name}, {day(line.first)} to {day(line.last)}."]
-    if line.scores:
-        first, last = line.scores[0], line.scores[-1]
-        found.append(
-            f"Score {percent(first.probability)} on {day(first.date)}, {percent(last.probability)} on {day(last.date)}."
-        )
+    found = [_("{name}, {first} to {last}.", name=name, first=day(line.first), last=day(line.last))]
+    for point in dict.fromkeys((line.scores[0], line.scores[-1]) if line.scores else ()):
+        found.append(_("Score {percent} on {day}.", percent=percent(point.probability), day=day(point.date)))
     found += [f"{day(mark.date)}: {mark.text}." for mark in line.marks]
     unknown = sum(load.value is None for load in line.loads)
-    return " ".join(found) + (f" {unknown} days without load data." if unknown else "")
+    if unknown:
+        found.append(ngettext("{n} day without load data.", "{n} days without load data.", unknown))
+    return " ".join(found)

@@ -9,18 +9,26 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from serving.report.language import N_, _, dynamic
 from serving.report.outcomes import Judge
 from serving.report.runs import Run
 from serving.report.settings import Band
 
 _LOADS = {
-    "load_au": ("Session load", "AU"),
-    "distance_m": ("Distance", "m"),
-    "player_load_au": ("Accelerometer load", "AU"),
-    "duration_min": ("Minutes trained", "min"),
-    "masked_load_1": ("Load (the source hides its unit)", ""),
+    "load_au": (N_("Session load"), N_("AU")),
+    "distance_m": (N_("Distance"), "m"),
+    "player_load_au": (N_("Accelerometer load"), "AU"),
+    "duration_min": (N_("Minutes trained"), "min"),
+    "masked_load_1": (N_("Load (the source hides its unit)"), ""),
 }
 """Measures of daily load, the preferred first."""
+_INJURIES = {
+    "left": N_("left {site} injury"),
+    "right": N_("right {site} injury"),
+    "both": N_("both {site} injury"),
+    "": N_("{site} injury"),
+}
+"""An injury by its side."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +113,8 @@ class TimelineSource:
         days = pd.date_range(self.first, self.last - pd.Timedelta(days=1), unit="us")
         covered = self._covered(athlete_id, days)
         loads = [DayLoad(day, _load(sums.get(day), known)) for day, known in zip(days, covered.tolist(), strict=True)]
-        return *_LOADS[column], tuple(loads)
+        label, unit = _LOADS[column]
+        return _(label), _(unit) if unit else "", tuple(loads)
 
     def _covered(self, athlete_id: str, days: pd.DatetimeIndex) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
         coverage = _of(self.tables["coverage"], athlete_id)
@@ -143,18 +152,18 @@ def marks_of(athlete_id: str, tables: Mapping[str, pd.DataFrame]) -> tuple[Mark,
     """Every injury and return of an athlete, oldest first."""
     injuries, returns = _of(tables["injuries"], athlete_id), _of(tables["returns"], athlete_id)
     marks = [Mark(row["date"], _injury(row), False) for row in injuries.to_dict("records")]
-    marks += [Mark(date, "cleared to play", True) for date in returns["date"]]
+    marks += [Mark(date, _("cleared to play"), True) for date in returns["date"]]
     return tuple(sorted(marks, key=lambda mark: (mark.date, mark.is_return)))
 
 
 def _injury(row: Mapping[Hashable, Any]) -> str:
-    """ "left hamstring, muscle", as far as it was recorded."""
-    side = "" if row["side"] in ("unknown", "none") else f"{row['side']} "
+    """ "left hamstring injury" or "left thigh, muscle injury", as far as it was recorded."""
     muscle = row["muscle_group"]
     is_named = isinstance(muscle, str) and muscle not in ("unknown", "other")
-    site = str(muscle if is_named else row["body_area"]).replace("_", " ")
-    tissue = "" if is_named or row["tissue"] == "unknown" else f", {row['tissue']}"
-    return f"{side}{site}{tissue} injury"
+    site = dynamic(str(muscle if is_named else row["body_area"]).replace("_", " "))
+    if not is_named and row["tissue"] != "unknown":
+        site = _("{site}, {tissue}", site=site, tissue=dynamic(str(row["tissue"]).replace("_", " ")))
+    return _(_INJURIES.get(str(row["side"]), _INJURIES[""]), site=site)
 
 
 def _of(table: pd.DataFrame, athlete_id: str) -> pd.DataFrame:

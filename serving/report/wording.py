@@ -4,28 +4,28 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
 from datetime import date as Date
 
 import pandas as pd
 
 from features.specs import DerivedSpec, FeatureSpec, WindowSpec
+from serving.report.language import N_, _, date_text, decimal, dynamic, ngettext
 
 GRADES = {
-    "A": "grade A: meta-analysis",
-    "B": "grade B: two or more cohorts",
-    "C": "grade C: one cohort",
-    "D": "grade D: practice",
-    "assumption": "an assumption, untested",
+    "A": N_("grade A: meta-analysis"),
+    "B": N_("grade B: two or more cohorts"),
+    "C": N_("grade C: one cohort"),
+    "D": N_("grade D: practice"),
+    "assumption": N_("an assumption, untested"),
 }
-"""Evidence grade of a feature, in words."""
+"""Evidence grade of a feature, in words; `_` translates."""
 
 SHORT_GRADES = {
-    "A": "A, meta-analysis",
-    "B": "B, cohorts",
-    "C": "C, one cohort",
-    "D": "D, practice",
-    "assumption": "Assumption",
+    "A": N_("A, meta-analysis"),
+    "B": N_("B, cohorts"),
+    "C": N_("C, one cohort"),
+    "D": N_("D, practice"),
+    "assumption": N_("Assumption"),
 }
 """The same for a column of a table."""
 
@@ -39,17 +39,33 @@ ABOUT_USUAL = 0.05
 """A value nearer to own usual than this share of it is not called above or below."""
 
 _FLAG = ("0/1", "yes/no")
-_TIME = {"d": "day", "y": "year"}
+_TIME = ("d", "y")
 _WHOLE = ("m", "AU")
 _DECIMALS = {"ratio": 2, "N/kg": 2, "N m/kg": 2, "m/s": 2, "h": 1, "SD": 1, "ln ms": 2}
-_SHOWN = {
-    "ratio": "",
-    "count": "",
-    "masked": "",
-    "count/day": "a day",
-    "m/day": "m a day",
-    "AU/day": "AU a day",
+_BARE = ("ratio", "count", "masked", "")
+_UNITS = {
+    "AU": N_("{n} AU"),
+    "SD": N_("{n} SD"),
+    "AU/day": N_("{n} AU a day"),
+    "AU/day/day": N_("{n} AU a day, each day"),
+    "bpm": N_("{n} bpm"),
+    "count/day": N_("{n} a day"),
+    "count/day/day": N_("{n} a day, each day"),
+    "days": N_("{n} days"),
+    "days/day": N_("{n} days a day"),
+    "days/week": N_("{n} days a week"),
+    "deg/(N/kg)": N_("{n}° per N/kg"),
+    "deg/N": N_("{n}° per N"),
+    "m/day": N_("{n} m a day"),
+    "m/day/day": N_("{n} m a day, each day"),
+    "min/day": N_("{n} min a day"),
+    "min/week": N_("{n} min a week"),
+    "reps": N_("{n} reps"),
+    "sets": N_("{n} sets"),
+    "sets/day": N_("{n} sets a day"),
+    "sets/week": N_("{n} sets a week"),
 }
+"""Units with words in them; symbols such as N m/kg are the same everywhere."""
 _NO_RATIO = ("%", "ratio", "", "deg", "deg/N", "1/N", "d", "y", "bpm", "SD", "ln ms", *_FLAG)
 _MULTIPLE = " as multiple of "
 _TESTED = ("strength_tests", "screenings")
@@ -57,30 +73,36 @@ _TESTED = ("strength_tests", "screenings")
 
 def number(value: float, decimals: int = 0) -> str:
     """`value` with thousands separators and a true minus sign; zeros after the point are dropped."""
-    text = f"{value:,.{decimals}f}"
-    text = text.rstrip("0").rstrip(".") if "." in text else text
-    return "0" if text in ("-0", "0") else text.replace("-", "−")
+    return decimal(value, decimals)
 
 
 def measure(value: float, unit: str) -> str:
     """A value with its unit, such as "1,240 m", "4.5 of 10", "yes" or "6 days"."""
     if math.isnan(value):
-        return "not measured"
+        return _("not measured")
     if unit in _FLAG:
-        return "yes" if value >= 0.5 else "no"
+        return _("yes") if value >= 0.5 else _("no")
     if scale := re.fullmatch(r"0-(\d+)", unit):
-        return f"{number(value, 1)} of {scale[1]}"
+        return _("{n} of {most}", n=number(value, 1), most=scale[1])
     if unit in _TIME:
-        return _counted(value, _TIME[unit])
-    shown = number(value, _decimals(value, unit))
+        return _counted(value, unit)
+    return with_unit(number(value, _decimals(value, unit)), unit)
+
+
+def with_unit(shown: str, unit: str) -> str:
+    """A figure with its unit: "1,240 m", "72°", "3 a day"."""
     if unit == "deg":
         return f"{shown}°"
-    return f"{shown} {_SHOWN.get(unit, unit)}".strip()
+    if unit in _BARE:
+        return shown
+    return _(_UNITS[unit], n=shown) if unit in _UNITS else f"{shown} {unit}"
 
 
-def _counted(value: float, one: str) -> str:
-    shown = number(value, 0 if value >= 10 or one == "day" else 1)
-    return f"{shown} {one}" if shown == "1" else f"{shown} {one}s"
+def _counted(value: float, unit: str) -> str:
+    count = round(value, 0 if value >= 10 or unit == "d" else 1)
+    if unit == "d":
+        return ngettext("{n} day", "{n} days", count)
+    return ngettext("{n} year", "{n} years", count)
 
 
 def _decimals(value: float, unit: str) -> int:
@@ -97,12 +119,12 @@ def age(value_date: pd.Timestamp | None, date: pd.Timestamp) -> str:
         return ""
     days = (date - value_date).days
     if days < 2:
-        return "today" if days <= 0 else "yesterday"
+        return _("today") if days <= 0 else _("yesterday")
     if days < 90:
-        return f"{days} days ago"
+        return ngettext("{n} day ago", "{n} days ago", days)
     if days < 730:
-        return f"{round(days / 30.44)} months ago"
-    return f"{days // 365} years ago"
+        return ngettext("{n} month ago", "{n} months ago", round(days / 30.44))
+    return ngettext("{n} year ago", "{n} years ago", days // 365)
 
 
 def phrase(
@@ -118,7 +140,9 @@ def phrase(
     "sprint distance, last 7 days: 1.9 times own usual (1,240 m against 650 m)"
     """
     if math.isnan(value):
-        return f"{spec.label}: not measured" + (f" ({reason_missing})" if reason_missing else "")
+        if reason_missing:
+            return _("{label}: not measured ({reason})", label=dynamic(spec.label), reason=reason_missing)
+        return _("{label}: not measured", label=dynamic(spec.label))
     label, body, bracket = _described(spec, value, own_usual)
     notes = [note for note in (bracket, _age_note(spec, value_date, date)) if note]
     return f"{label}: {body}" + (f" ({'; '.join(notes)})" if notes else "")
@@ -126,37 +150,63 @@ def phrase(
 
 def _described(spec: FeatureSpec, value: float, own_usual: float) -> tuple[str, str, str]:
     """The label, what is said of it, and what stands in brackets behind it."""
-    derived = spec.derive if isinstance(spec, DerivedSpec) else ""
-    if _MULTIPLE in spec.label:
-        subject, _, yardstick = spec.label.partition(_MULTIPLE)
-        return subject, f"{number(value, 1)} times {yardstick}", ""
+    derived, label = spec.derive if isinstance(spec, DerivedSpec) else "", dynamic(spec.label)
+    if parts := multiple_of(spec.label):
+        subject, yardstick = (dynamic(part) for part in parts)
+        return subject, _("{n} times {yardstick}", n=number(value, 1), yardstick=yardstick), ""
     if derived == "signed_asymmetry_pct":
-        return spec.label, f"right {_side(value, '%')} left", _usual(own_usual, _side(own_usual, "%"))
+        return label, _right_to_left(value), _usual(own_usual, _above_or_below(own_usual, "%"))
     if derived == "change_pct" or spec.unit == "SD":
-        way = _side(value, spec.unit)
         if "own " in spec.label:
-            return spec.label, way.replace("level with", "no difference"), ""
-        return spec.label, f"{way} own usual", ""
+            return label, _above_or_below(value, spec.unit), ""
+        return label, _against_usual(value, spec.unit), ""
     if derived == "difference":
-        return spec.label, _signed(value, spec.unit), _usual(own_usual, _signed(own_usual, spec.unit))
+        return label, _signed(value, spec.unit), _usual(own_usual, _signed(own_usual, spec.unit))
     if spec.unit in _FLAG or spec.factor in WITHOUT_USUAL:
-        return spec.label, measure(value, spec.unit), ""
+        return label, measure(value, spec.unit), ""
     if is_amount(spec.unit) and value >= 0 and own_usual > 0:
         if abs(value / own_usual - 1) < ABOUT_USUAL:
-            return spec.label, measure(value, spec.unit), "about own usual"
-        both = f"{measure(value, spec.unit)} against {measure(own_usual, spec.unit)}"
-        return spec.label, times_usual(value / own_usual), both
-    return spec.label, measure(value, spec.unit), _usual(own_usual, measure(own_usual, spec.unit))
+            return label, measure(value, spec.unit), _("about own usual")
+        shown, usual = measure(value, spec.unit), measure(own_usual, spec.unit)
+        return label, times_usual(value / own_usual), _("{value} against {usual}", value=shown, usual=usual)
+    return label, measure(value, spec.unit), _usual(own_usual, measure(own_usual, spec.unit))
+
+
+def multiple_of(label: str) -> tuple[str, str] | None:
+    """Subject and yardstick of a label such as "distance of 7 days as multiple of own usual week"."""
+    subject, found, yardstick = label.partition(_MULTIPLE)
+    return (subject, yardstick) if found else None
 
 
 def _usual(own_usual: float, words: str) -> str:
-    return "" if math.isnan(own_usual) else f"own usual {words}"
+    return "" if math.isnan(own_usual) else _("own usual {value}", value=words)
 
 
-def _side(value: float, unit: str) -> str:
-    """ "14 % below", "1.8 SD above"."""
+def _amount(value: float, unit: str) -> str:
+    """The size of a difference, such as "14 %" or "1.8 SD"; "" for one that rounds to nothing."""
     shown = number(abs(value), 1 if unit == "SD" else 0)
-    return "level with" if shown == "0" else f"{shown} {unit} {'below' if value < 0 else 'above'}"
+    return "" if shown == "0" else with_unit(shown, unit)
+
+
+def _right_to_left(value: float) -> str:
+    amount = _amount(value, "%")
+    if not amount:
+        return _("right level with left")
+    return _("right {amount} below left", amount=amount) if value < 0 else _("right {amount} above left", amount=amount)
+
+
+def _above_or_below(value: float, unit: str) -> str:
+    amount = _amount(value, unit)
+    if not amount:
+        return _("no difference")
+    return _("{amount} below", amount=amount) if value < 0 else _("{amount} above", amount=amount)
+
+
+def _against_usual(value: float, unit: str) -> str:
+    amount = _amount(value, unit)
+    if not amount:
+        return _("level with own usual")
+    return _("{amount} below own usual", amount=amount) if value < 0 else _("{amount} above own usual", amount=amount)
 
 
 def _signed(value: float, unit: str) -> str:
@@ -171,8 +221,8 @@ def is_amount(unit: str) -> bool:
 def times_usual(ratio: float) -> str:
     """A ratio to own usual, such as "1.9 times own usual" or "18 % above own usual"."""
     if ratio >= 1.495:
-        return f"{number(ratio, 1)} times own usual"
-    return f"{round(100 * abs(ratio - 1))} % {'above' if ratio > 1 else 'below'} own usual"
+        return _("{n} times own usual", n=number(ratio, 1))
+    return _against_usual(100 * (ratio - 1), "%")
 
 
 def measured_age(spec: FeatureSpec, value_date: pd.Timestamp | None, date: pd.Timestamp) -> str:
@@ -184,15 +234,15 @@ def _age_note(spec: FeatureSpec, value_date: pd.Timestamp | None, date: pd.Times
     found = measured_age(spec, value_date, date)
     if not found or value_date is None or (date - value_date).days <= RECENT_DAYS:
         return ""
-    return f"{_measured(spec)} {found}"
-
-
-def _measured(spec: FeatureSpec) -> str:
     if spec.factor == "injury_history":
-        return "latest"
+        return _("latest {age}", age=found)
+    return _("tested {age}", age=found) if _is_test(spec) else _("measured {age}", age=found)
+
+
+def _is_test(spec: FeatureSpec) -> bool:
     if isinstance(spec, DerivedSpec):
-        return "tested" if "asymmetry" in spec.derive else "measured"
-    return "tested" if isinstance(spec, WindowSpec) and spec.table in _TESTED else "measured"
+        return "asymmetry" in spec.derive
+    return isinstance(spec, WindowSpec) and spec.table in _TESTED
 
 
 def as_title(text: str) -> str:
@@ -202,32 +252,37 @@ def as_title(text: str) -> str:
 def percent(probability: float) -> str:
     """A probability with two significant digits: "0.34 %", "3.4 %", "12 %"."""
     if 0 < probability < 0.0001:
-        return "under 0.01 %"
+        return _("under {percent}", percent=with_unit(number(0.01, 2), "%"))
+    return with_unit(_percent_figure(probability), "%")
+
+
+def _percent_figure(probability: float) -> str:
     decimals = 2 if probability < 0.00995 else 1 if probability < 0.0995 else 0
-    return f"{number(100 * probability, decimals)} %"
+    return number(100 * probability, decimals)
 
 
 def percent_range(lower: float, upper: float) -> str:
     """An interval as "1.8 to 6.1 %"."""
-    return f"{percent(lower).removesuffix(' %')} to {percent(upper)}"
+    least = percent(lower) if 0 < lower < 0.0001 else _percent_figure(lower)
+    return _("{lower} to {upper}", lower=least, upper=percent(upper))
 
 
 def times_odds(contribution: float) -> str:
     """A contribution in log-odds as "1.35 times the odds"."""
-    return f"{math.exp(contribution):.2f} times the odds"
+    return _("{n} times the odds", n=decimal(math.exp(contribution), 2, fixed=True))
 
 
 def day(date: pd.Timestamp | Date) -> str:
     """A day as "2 June 2025"."""
-    return f"{date.day} {date:%B %Y}"
+    return date_text(date)
 
 
 def short_day(date: pd.Timestamp | Date) -> str:
     """A day as "2 Jun"."""
-    return f"{date.day} {date:%b}"
+    return date_text(date, short=True)
 
 
-def spoken(text: str) -> str:
+def day_in_text(text: str) -> str:
     """The text with each date such as 2025-05-12 as "12 May 2025"."""
     return re.sub(r"\d{4}-\d{2}-\d{2}", lambda found: _day_or_same(found[0]), text)
 
@@ -237,15 +292,3 @@ def _day_or_same(text: str) -> str:
         return day(Date.fromisoformat(text))
     except ValueError:
         return text
-
-
-def listed(items: Sequence[str], last: str = "and") -> str:
-    """ "a, b and c"."""
-    if len(items) < 2:
-        return "".join(items)
-    return f"{', '.join(items[:-1])} {last} {items[-1]}"
-
-
-def plural(count: int, one: str, many: str | None = None) -> str:
-    """ "1 athlete", "1,204 athletes"."""
-    return f"{number(count)} {one if count == 1 else many or one + 's'}"
