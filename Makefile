@@ -44,7 +44,7 @@ bench-lock: $(READY)  ## resolve benchmarks/requirements.in anew, beside what th
 clean:
 	rm -rf .venv build dist demo
 
-$(READY): requirements.lock pyproject.toml hatch_build.py $(wildcard features/*.[ch])
+$(READY): requirements.lock pyproject.toml hatch_build.py $(wildcard features/*.[ch] models/*.[ch])
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; none of python3, python3.11 ... was found."; exit 1; }
 	rm -rf .venv
 	$(PYTHON) -m venv .venv || { echo "No venv module: install it (on Debian: python3-venv) and run make again."; exit 1; }

@@ -1,4 +1,4 @@
-"""Compile features/windows.c into a shared library beside it, with the compiler that comes from PyPI (ziglang).
+"""Compile each of SOURCES into a shared library beside it, with the compiler that comes from PyPI (ziglang).
 
 Hatchling runs this when the project is installed or packed; `python hatch_build.py [folder]` does it in a checkout.
 """
@@ -16,7 +16,7 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 ROOT = Path(__file__).parent
-SOURCES = ("features/windows.c",)
+SOURCES = ("features/windows.c", "models/treeshap.c")
 FLAGS = ("-std=c11", "-O3", "-Wall", "-Wextra", "-Werror", "-Wno-psabi", "-fvisibility=hidden", "-shared", "-s")
 SAME_BITS = "-ffp-contract=off"
 """No fused multiply-add: every machine gets the same bits."""

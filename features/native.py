@@ -1,4 +1,4 @@
-"""The compiled part of the package: features/windows.c, built when the project is installed (hatch_build.py)."""
+"""The compiled part of features: windows.c, built when the project is installed (hatch_build.py)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from configs.errors import SystemRefused
 LANES = 8
 """Columns that the kernel works on at once."""
 SUFFIX = {"win32": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so")
-LEVELS = ("_windows", "_windows_avx2", "_windows_avx512")
+LEVELS = ("", "_avx2", "_avx512")
 """Builds of the same source, by the vectors that they use; all give the same bits (hatch_build.py)."""
 
 BUILD = "Install the project again (`pip install .`), or in a checkout run `python hatch_build.py`."
@@ -94,22 +94,12 @@ class Results(ctypes.Structure):
 @cache
 def library() -> Any:
     """The build of the kernel that suits this processor, with its functions declared."""
-    return load(load(0).vector_level())
+    return load(vector_level())
 
 
 def load(level: int) -> Any:
-    """The build of LEVELS at this place. Raises SystemRefused where it is missing."""
-    path = Path(__file__).with_name(f"{LEVELS[level]}{SUFFIX}")
-    if not path.exists():
-        raise SystemRefused(f"{path} is missing: the compiled part of Strainwatch was not built. {BUILD}")
-    try:
-        loaded = ctypes.CDLL(str(path))
-        loaded.built_from.restype = ctypes.c_char_p
-        fits = loaded.built_from().decode() == _source_hash()
-    except (OSError, AttributeError):
-        fits = False
-    if not fits:
-        raise SystemRefused(f"{path} was not built from this version of Strainwatch. {BUILD}")
+    """The kernel's build of LEVELS at this place. Raises SystemRefused where it is missing or stale."""
+    loaded = build_of(Path(__file__).with_name("windows.c"), level)
     loaded.window_features.argtypes = [POINTER(Plan), POINTER(Moments), c_int64, c_int64, POINTER(Results)]
     loaded.window_features.restype = c_int
     loaded.derived_values.argtypes = [c_int64, c_void_p, c_void_p, c_void_p, c_int64, c_void_p]
@@ -121,10 +111,35 @@ def load(level: int) -> Any:
     return loaded
 
 
+def build_of(source: Path, level: int) -> Any:
+    """The library compiled from a C file, in the build of LEVELS at this place; its functions are not declared.
+
+    Raises SystemRefused where it is missing, or was built from other files than lie there now.
+    """
+    path = source.with_name(f"_{source.stem}{LEVELS[level]}{SUFFIX}")
+    if not path.exists():
+        raise SystemRefused(f"{path} is missing: the compiled part of Strainwatch was not built. {BUILD}")
+    try:
+        loaded = ctypes.CDLL(str(path))
+        loaded.built_from.restype = ctypes.c_char_p
+        fits = loaded.built_from().decode() == _source_hash(source.parent)
+    except (OSError, AttributeError):
+        fits = False
+    if not fits:
+        raise SystemRefused(f"{path} was not built from this version of Strainwatch. {BUILD}")
+    return loaded
+
+
 @cache
-def _source_hash() -> str:
-    """Of the C files that were installed with this module; hatch_build.py puts it into the library."""
-    files = sorted(path for path in Path(__file__).parent.iterdir() if path.suffix in (".c", ".h"))
+def vector_level() -> int:
+    """The place in LEVELS of the builds that suit this processor best."""
+    return int(load(0).vector_level())
+
+
+@cache
+def _source_hash(folder: Path) -> str:
+    """Of the C files that were installed in `folder`; hatch_build.py puts it into the libraries built from them."""
+    files = sorted(path for path in folder.iterdir() if path.suffix in (".c", ".h"))
     return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:16]
 
 
@@ -137,4 +152,4 @@ def address(array: npt.NDArray[Any]) -> int:
 
 def check(failed: int) -> None:
     if failed:
-        raise MemoryError("no memory left to build features")
+        raise MemoryError("no memory left")

@@ -33,7 +33,7 @@ C, BUILD, VIEW = "features/windows.c", "features/build.py", "features/windows.py
 LABEL, WHO, TARGET, FOLDS = "features/labels.py", "features/availability.py", "features/target.py", "models/splits.py"
 COMPILE = """
 import hatch_build, pathlib, sys
-hatch_build.VECTORS = {"": ()}
+hatch_build.SOURCES, hatch_build.VECTORS = ("features/windows.c",), {"": ()}
 print(*hatch_build.compile_all(pathlib.Path(sys.argv[1])))
 """
 SURVIVED, CAUGHT = 0, 1

@@ -350,7 +350,7 @@ def test_names_stand_in_the_order_of_the_kernel() -> None:
 
 
 def test_a_library_of_another_source_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(native, "_source_hash", lambda: "of other files")
+    monkeypatch.setattr(native, "_source_hash", lambda folder: "of other files")
     with pytest.raises(SystemRefused, match="not built from this version"):
         native.load(0)
 
