@@ -70,15 +70,24 @@ def _injuries(tested: Tested, chosen: Any) -> int:
 def subgroup_table(tested: Tested, groups: pd.DataFrame, policy: AlertPolicy) -> Iterator[Line]:
     """Figures of each value of each column of `groups` (one row per row of the index, missing where not known).
 
-    Ranking counts pairs of the same subgroup and fold; flags are those of the whole squad's list.
+    Values stand in the order of a categorical column, else by name. Ranking counts pairs of the same subgroup and
+    fold; flags are those of the whole squad's list.
     """
     share = tested.standings().shares(policy)
     for column in groups:
         values = groups[column].to_numpy(dtype=object)[tested.rows["row"].to_numpy()]
-        for value in sorted(str(each) for each in pd.unique(values) if not pd.isna(each)):
+        for value in _in_order(groups[column], values):
             chosen = values == value
             if not chosen.all():
                 yield from _subgroup(tested, chosen, share, str(column), value)
+
+
+def _in_order(column: pd.Series, found: Any) -> list[str]:
+    """The values found, in the column's own order if it is categorical, else by name."""
+    names = {str(each) for each in pd.unique(found) if not pd.isna(each)}
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        return [str(each) for each in column.cat.categories if str(each) in names]
+    return sorted(names)
 
 
 def _subgroup(tested: Tested, chosen: Any, share: Floats, column: str, value: str) -> Iterator[Line]:

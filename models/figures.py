@@ -20,6 +20,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from sklearn.metrics import precision_recall_curve, roc_curve
 
+from models.metrics import net_benefit_of
+
 Floats = npt.NDArray[np.float64]
 Interval = tuple[float, float, float]
 """Estimate, lower and upper end of its 95% interval."""
@@ -160,24 +162,25 @@ def decision_curve(
     """Net benefit by risk threshold beside flagging everybody and nobody (Vickers and Elkin 2006).
 
     `numbers` (of, threshold, value, lower, upper) adds the first score's intervals at its thresholds.
-    Thresholds run up to the highest that still flags one row in two hundred under any of the scores that are
-    probabilities; a score outside 0..1 has no threshold and is left out.
+    Thresholds run up to the highest that still flags one row in two hundred under the first of the scores that are
+    probabilities, and at least to twice the prevalence: a rival that exaggerates would leave no room for the rest.
+    A score outside 0..1 has no threshold and is left out.
     """
     rows = _comparable(label, scores)
     figure, axes = _figure(f"Decision curve, {_horizon(horizon_days)}", rows)
     probabilities = {name: score for name, score in rows.scores.items() if _is_probability(score)}
     if not rows.has_both_outcomes or not probabilities:
         return _without_curve(figure, axes, rows)
-    last = max(float(np.quantile(score, 0.995)) for score in probabilities.values())
+    last = float(np.quantile(next(iter(probabilities.values())), 0.995))
     thresholds = np.linspace(0, min(max(last, 2 * rows.prevalence), 0.99), 200)
     for name, score in probabilities.items():
-        benefit = 1000 * net_benefit(rows.label, score, thresholds)
+        benefit = 1000 * net_benefit_of(rows.label, score, thresholds)
         axes.plot(thresholds, benefit, label=name, **_line(rows, name))
     if numbers is not None:
         own = numbers[(numbers["of"] == next(iter(scores))) & (numbers["threshold"] <= thresholds[-1])]
         reach = np.stack([own["value"] - own["lower"], own["upper"] - own["value"]]).clip(min=0)
         axes.errorbar(own["threshold"], own["value"], yerr=reach, color=BLUE, fmt="none", elinewidth=1.1, capsize=3)
-    everybody = 1000 * net_benefit(rows.label, np.ones(rows.label.size), thresholds)
+    everybody = 1000 * net_benefit_of(rows.label, np.ones(rows.label.size), thresholds)
     axes.plot(thresholds, everybody, color="black", linewidth=0.9, linestyle=(0, (4, 2)), label="flag everybody")
     axes.axhline(0, color="black", linewidth=0.9, label="flag nobody")
     top = 1000 * rows.prevalence
@@ -187,17 +190,6 @@ def decision_curve(
     axes.set_ylabel("Net benefit (true flags per 1,000 athlete-days)")
     axes.legend(loc="upper right")
     return figure
-
-
-def net_benefit(label: Floats, probability: Floats, thresholds: Floats) -> Floats:
-    """True flags minus false flags times the threshold's odds, per row; a row at the threshold is flagged."""
-    order = np.argsort(probability, kind="stable")
-    flagged_from = np.searchsorted(probability[order], thresholds, side="left")
-    events_below = np.concatenate([[0.0], np.cumsum(label[order])])
-    true_flags = events_below[-1] - events_below[flagged_from]
-    false_flags = label.size - flagged_from - true_flags
-    benefit: Floats = (true_flags - false_flags * thresholds / (1 - thresholds)) / label.size
-    return benefit
 
 
 def risk_distribution(label: npt.ArrayLike, probability: npt.ArrayLike, horizon_days: int) -> Figure:

@@ -27,6 +27,7 @@ from models.estimator import (
     probability,
 )
 from models.learner import TrainingRows
+from models.metrics import net_benefit_of
 from models.spread import Spread, fit_spread
 
 ADVISED_REFITS = 200
@@ -253,19 +254,12 @@ def _decision_curve(original: Floats, refits: Floats, label: Floats) -> pd.DataF
     """Net benefit at thresholds up to the highest risk: of the original, of the refits' middle 95 %, of all flagged."""
     known = np.isfinite(label)
     thresholds = np.linspace(0, float(original.max()), THRESHOLD_STEPS + 1)[1:]
-    curves = np.array([list(_net_benefit(each[known], label[known], thresholds)) for each in (original, *refits)])
+    curves = np.array([net_benefit_of(label[known], each[known], thresholds) for each in (original, *refits)])
     low, high = np.percentile(curves[1:], _ENDS, axis=0)
-    everybody = list(_net_benefit(np.ones(int(known.sum())), label[known], thresholds))
+    everybody = net_benefit_of(label[known], np.ones(int(known.sum())), thresholds)
     return pd.DataFrame(
         {"threshold": thresholds, "original": curves[0], "lower": low, "upper": high, "everybody": everybody}
     )
-
-
-def _net_benefit(chance: Floats, label: Floats, thresholds: Floats) -> Iterator[float]:
-    for threshold in thresholds:
-        is_flagged = chance >= threshold
-        worth = np.where(label == 1, 1.0, -threshold / (1 - threshold))
-        yield float((worth * is_flagged).sum() / max(len(label), 1))
 
 
 def _by_athlete(athletes: pd.Series, original: Floats, gap: Floats, flips: Floats) -> pd.DataFrame:

@@ -41,7 +41,7 @@ def _amount(data: Data) -> Iterator[str]:
     yield (
         f"{len(injuries)} injuries of {injuries['athlete_id'].nunique()} athletes among "
         f"{data.index['athlete_id'].nunique()}, for {used} features: "
-        f"{len(injuries) / max(used, 1):.2g} injuries per feature."
+        f"{_two_digits(len(injuries) / max(used, 1))} injuries per feature."
     )
     rate = float(np.nanmean(data.label(longest)))
     needed = least_events(max(used, 1), rate, EXPECTED_AUROC)
@@ -80,8 +80,15 @@ def precision(horizon_days: int, found: Found) -> Iterator[str]:
     if not np.isfinite(gain.lower):
         return
     shown = "more than chance" if gain.lower > 0 else "not shown to be more than chance"
-    interval = f"95% interval {own.lower:.2g} to {own.upper:.2g}"
-    yield f"{horizon_days} days: average precision {own.value:.2g} ({interval}), of chance {chance.value:.2g}: {shown}."
+    value, lower, upper, lot = (_two_digits(each) for each in (own.value, own.lower, own.upper, chance.value))
+    yield (
+        f"{horizon_days} days: average precision {value} (95% interval {lower} to {upper}), of chance {lot}: {shown}."
+    )
+
+
+def _two_digits(value: float) -> str:
+    """Two significant digits, such as "0.060", "1.0" and "12"."""
+    return f"{value:.0f}" if abs(value) >= 10 else f"{value:#.2g}"
 
 
 def against_others(horizon_days: int, found: Found, compared: Mapping[str, str]) -> Iterator[str]:

@@ -37,10 +37,10 @@ class _Output(Console):
             raise SystemExit(0) from end
 
 
-def out() -> Console:
+def out(plain_width: int = PLAIN_WIDTH) -> Console:
     """Standard output. Without a terminal: no colours, and a width that does not depend on the caller's."""
     console = _Output(highlight=False)
-    return console if console.is_terminal else _Output(highlight=False, width=PLAIN_WIDTH)
+    return console if console.is_terminal else _Output(highlight=False, width=plain_width)
 
 
 def err() -> Console:

@@ -14,11 +14,11 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from models.breakdown import LEAST_EVENTS
+from models.card.facts import figure
 from models.evaluation import Evaluation
 from models.metrics import Metric
 from models.tested import MODEL
 from pipelines.console import out, right
-from serving.report.wording import number
 
 SHORT_LABELS = {
     "event_rate": "event rate",
@@ -49,6 +49,8 @@ _GROUPS = ("event_rate", "mean_risk", "alert_rate", "auroc", "observed_expected"
 _ALERTS = ("alert_precision", "alert_recall", "false_alerts_per_injury", "warning_days")
 _DESIGNS = ("auroc", "average_precision", "prevalence_line", "observed_expected", "calibration_slope")
 _INTERVALS = "[95 % interval by athlete bootstrap]"
+_WIDTH = 220
+"""Columns without a terminal: a row of figures with their intervals on one line."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ class Section:
 
 def show_evaluation(evaluation: Evaluation | None, verdict: Sequence[str]) -> None:
     """The measures at each horizon, the model beside the others, alerts, subgroups and designs; then the verdict."""
-    console = out()
+    console = out(_WIDTH)
     for section in _sections(evaluation, every=False) if evaluation else ():
         if section.rows:
             console.print(_as_table(section))
@@ -91,8 +93,8 @@ def write_evaluation(evaluation: Evaluation, verdict: Sequence[str], folder: Pat
     for name, table in {"metrics": evaluation.table(), **evaluation.tables}.items():
         table.to_csv(folder / f"{name}.csv", index=False)
     drawn = evaluation_figures(evaluation)
-    for stem, figure in drawn.items():
-        figure.savefig(folder / f"{stem}.png", dpi=120)
+    for stem, drawing in drawn.items():
+        drawing.savefig(folder / f"{stem}.png", dpi=120)
     page = folder / "evaluation.md"
     page.write_text(_as_markdown(list(_sections(evaluation, every=True)), verdict, list(drawn)), encoding="utf-8")
     return page
@@ -215,11 +217,6 @@ def _figures(value: float, lower: float, upper: float) -> str:
     if math.isnan(value):
         return "–"
     if math.isnan(lower):
-        return f"{_figure(value)} [none]"
-    return f"{_figure(value)} [{_figure(lower)}, {_figure(upper)}]"
-
-
-def _figure(value: float) -> str:
-    """Three significant digits, at most four after the point."""
-    decimals = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2 if abs(value) >= 0.1 else 4
-    return number(value, decimals)
+        return f"{figure(value)} [none]"
+    like = max(abs(value), (upper - lower) / 2)
+    return f"{figure(value, like)} [{figure(lower, like)}, {figure(upper, like)}]"

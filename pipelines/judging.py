@@ -63,9 +63,12 @@ def _days_since(date: pd.Series, start: pd.Series) -> Floats:
     return np.asarray((date - start).dt.days, dtype=np.float64)
 
 
-def _bands(values: Floats, bands: dict[str, float]) -> list[str | None]:
-    names, ends = list(bands), list(bands.values())
-    return [None if np.isnan(value) else names[int(np.searchsorted(ends, value, side="right"))] for value in values]
+def _bands(values: Floats, bands: dict[str, float]) -> pd.Series:
+    """The band of each value, in the order of `bands`; missing for NaN."""
+    places = np.searchsorted(list(bands.values()), values, side="right")
+    codes = np.where(np.isnan(values), -1, places)
+    dtype = pd.CategoricalDtype(list(bands), ordered=True)
+    return pd.Series(pd.Categorical.from_codes(codes, dtype=dtype))
 
 
 def _history(training: TrainingSet, baselines: BaselineFeatures) -> list[str | None]:

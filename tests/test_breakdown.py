@@ -127,6 +127,16 @@ def test_net_benefit_is_given_per_thousand_days_beside_flagging_everybody() -> N
     assert found["gain"] == pytest.approx(found["model"] - max(found["everybody"], 0))
 
 
+def test_subgroups_stand_in_their_own_order_and_without_one_by_name() -> None:
+    given = squad()
+    bands = np.where(np.arange(len(given.rows)) % 2 == 0, "under 21", "21 to 24")
+    order = pd.CategoricalDtype(["under 21", "21 to 24", "30 and over"], ordered=True)
+    groups = pd.DataFrame({"age": pd.Series(bands, dtype=order), "team": bands})
+    lines = pd.DataFrame(breakdown.subgroup_table(given, groups, POLICY))
+    assert list(dict.fromkeys(lines["subgroup"][lines["by"] == "age"])) == ["under 21", "21 to 24"]
+    assert list(dict.fromkeys(lines["subgroup"][lines["by"] == "team"])) == ["21 to 24", "under 21"]
+
+
 def test_the_alert_table_has_the_policy_and_each_budget() -> None:
     lines = pd.DataFrame(breakdown.alert_table(squad(), POLICY))
     assert list(dict.fromkeys(lines["budget"])) == ["1 per 4", "1", "2", "3", "5", "8"]

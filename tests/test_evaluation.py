@@ -158,7 +158,7 @@ def test_a_handful_of_events_is_evaluated_with_its_limits_said() -> None:
     labels = pd.DataFrame({str(horizon): _label(is_onset, horizon) for horizon in (7, 14)})
     result = evaluation.evaluate(index, features, labels, index[is_onset.ravel()], SETTINGS, {}, NAMES)
     assert result.metric("auroc", 7).n_events == 3
-    assert result.verdict[0] == "6 injuries of 3 athletes among 6, for 3 features: 2 injuries per feature."
+    assert result.verdict[0] == "6 injuries of 3 athletes among 6, for 3 features: 2.0 injuries per feature."
     assert "not met" in result.verdict[1]
     assert any("7 days: AUROC is not shown to be higher than that of" in sentence for sentence in result.verdict)
 
@@ -407,7 +407,7 @@ def test_the_verdict_holds_average_precision_against_that_of_chance(lower: float
         (None, "precision_above_chance"): metric(0.04, lower, 0.1),
     }  # fmt: skip
     (sentence,) = precision(14, found)
-    assert sentence.startswith("14 days: average precision 0.05 (95% interval 0.02 to 0.13), of chance 0.011")
+    assert sentence.startswith("14 days: average precision 0.050 (95% interval 0.020 to 0.13), of chance 0.011")
     assert said in sentence
     assert list(precision(14, {**found, (None, "precision_above_chance"): metric(0.04, np.nan, np.nan)})) == []
 

@@ -10,6 +10,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from models import figures
+from models.metrics import net_benefit_of
 
 LABEL = [0.0, 0.0, 1.0, 1.0]
 SCORES = {"model": [0.1, 0.4, 0.35, 0.8], "logistic": [0.2, 0.2, 0.2, 0.2]}
@@ -86,13 +87,21 @@ def test_calibration_bins_hold_five_injuries_on_average_and_are_ten_at_most() ->
 
 def test_net_benefit_equals_the_count_by_hand() -> None:
     label, probability = np.array([0.0, 0.0, 1.0, 1.0]), np.array([0.1, 0.4, 0.35, 0.8])
-    found = figures.net_benefit(label, probability, np.array([0.0, 0.35, 0.5, 0.9]))
+    found = net_benefit_of(label, probability, np.array([0.0, 0.35, 0.5, 0.9]))
     np.testing.assert_allclose(found, [0.5, (2 - 1 * 0.35 / 0.65) / 4, 0.25, 0.0])
 
 
 def test_the_decision_curve_leaves_out_a_score_that_is_no_probability() -> None:
     drawn = figures.decision_curve(LABEL, {**SCORES, "ACWR rule": [0.8, 1.9, 1.2, 0.4]}, 7)
     assert legend(drawn) == ["model", "logistic", "flag everybody", "flag nobody"]
+
+
+def test_a_rival_that_exaggerates_leaves_room_for_the_models_decision_curve() -> None:
+    label, model = np.repeat([0.0, 1.0], [95, 5]), np.linspace(0.01, 0.08, 100)
+    drawn = figures.decision_curve(label, {"model": model, "logistic": np.linspace(0.1, 0.9, 100)}, 7)
+    assert drawn.axes[0].get_xlim()[1] == pytest.approx(0.10)
+    steep = figures.decision_curve(label, {"model": 5 * model, "logistic": model}, 7)
+    assert steep.axes[0].get_xlim()[1] == pytest.approx(np.quantile(5 * model, 0.995))
 
 
 def test_a_model_keeps_its_line_when_another_is_left_out() -> None:
