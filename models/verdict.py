@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
+from models.breakdown import LEAST_EVENTS
 from models.estimator import Settings
 from models.metrics import Metric, covered_injuries
 from models.out_of_fold import Data
@@ -25,10 +26,25 @@ def verdict(data: Data, found: Mapping[int, Found], compared: Mapping[str, str],
         yield discrimination(horizon, found[horizon][None, "auroc"])
         yield from precision(horizon, found[horizon])
         yield from against_others(horizon, found[horizon], compared)
+    yield from few_injuries([each[None, "auroc"] for each in found.values() if each])
     if settings.evaluation_members < settings.members:
         yield (
             f"Each fold's model is a bag of {settings.evaluation_members} members, the shipped one of "
             f"{settings.members}: the shipped one's scores are steadier, so these figures lie low rather than high."
+        )
+
+
+def few_injuries(aurocs: Sequence[Metric]) -> Iterator[str]:
+    """A caution where intervals stand on so few injuries that they miss the truth more often than one time in twenty.
+
+    Scores that know nothing, of 50 athletes over half a year: the athlete bootstrap's interval of the AUROC left out
+    0.5 in 18 % of 400 squads with four injured athletes, in 9 % with six, in 10 % with ten.
+    """
+    fewest = min((auroc.n_events for auroc in aurocs if np.isfinite(auroc.lower)), default=LEAST_EVENTS)
+    if fewest < LEAST_EVENTS:
+        yield (
+            f"Intervals from {fewest} injuries are too narrow, as from any fewer than {LEAST_EVENTS}: what one of them "
+            "leaves out is a hint, not shown."
         )
 
 

@@ -100,11 +100,20 @@ class Outcome:
 
 
 def train_and_ask(
-    store: Store, recipe: Recipe, until: pd.Timestamp | None, now: datetime, progress: Report, limits: Limits
+    store: Store,
+    recipe: Recipe,
+    until: pd.Timestamp | None,
+    now: datetime,
+    progress: Report,
+    limits: Limits,
+    designs: bool = False,
 ) -> tuple[Trained, Outcome]:
-    """Train, register as challenger, and let the gate decide; the first model of a store becomes champion unasked."""
+    """Train, register as challenger, and let the gate decide; the first model of a store becomes champion unasked.
+
+    `designs` is that of `pipelines.train.train`.
+    """
     mended = promotion.settle(store.path, user(), now)
-    trained = train(store, recipe, until, now, progress)
+    trained = train(store, recipe, until, now, progress, designs)
     whole = trained.training if until is None else None
     outcome = _decided(store, trained.registered.version, now, progress, limits, None, trained, whole)
     return trained, replace(outcome, mended=(*mended, *outcome.mended))

@@ -143,14 +143,16 @@ def train(
     until: pd.Timestamp | None,
     now: datetime,
     progress: Report,
+    designs: bool = False,
 ) -> Trained:
     """Fit, evaluate, register as challenger. With `until`, only what was known by the end of that day is used.
 
-    Who becomes champion is decided in pipelines/promote.py. Raises NotReady where the store holds too little to learn
-    from, IntegrityError where a self-check fails.
+    With `designs` the evaluation also judges under easier splits, which makes it twice as long. Who becomes champion is
+    decided in pipelines/promote.py. Raises NotReady where the store holds too little to learn from, IntegrityError
+    where a self-check fails.
     """
     training = training_set(store, recipe, until, progress)
-    evaluation, verdict = try_evaluation(training, recipe, progress)
+    evaluation, verdict = try_evaluation(training, recipe, progress, designs)
     fitted = _fit(training, recipe, progress)
     models, scrutiny = scrutinise(training, recipe, fitted, directions(training), progress)
     verdict = (*verdict, *scrutiny.sentences())

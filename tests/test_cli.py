@@ -167,18 +167,23 @@ def test_evaluate_and_train_print_every_metric_beside_every_baseline(own_squad: 
         "95 % interval by athlete bootstrap", "7 days", "14 days", "28 days", "Age and history", "Logistic", "ACWR",
     ):  # fmt: skip
         assert words.lower() in ran.out.lower(), words
-    judged = json.loads(strainwatch("evaluate", *recipe, "--json").out)
-    assert judged["evaluation"] is not None
-    trained = strainwatch("train", *recipe, "--until", "2025-03-30", "--json")
+    judged = json.loads(strainwatch("evaluate", *recipe, "--no-designs", "--json").out)
+    assert "designs" not in judged["evaluation"]
+    trained = strainwatch("train", *recipe, "--until", "2025-03-30", "--designs", "--json")
     assert_quiet(trained)
     found = json.loads(trained.out)
-    assert found["evaluation"] is not None and found["athletes"] == 10
+    assert found["athletes"] == 10
+    designs = {line["design"]: line["n_rows"] for line in found["evaluation"]["designs"] if line["name"] == "auroc"}
+    assert designs["unseen athletes, later time"] == designs["later time, athletes seen"] > 0
     status = json.loads(strainwatch("status", "--store", own_squad.path, "--json").out)
     assert [(model["version"], model["aliases"]) for model in status["models"]] == [
         (2, ["challenger"]),
         (1, ["champion"]),
     ]
     assert status["models"][0]["label"] == found["model_version"]
+    card = json.loads(strainwatch("card", "--store", own_squad.path, "--version", "2", "--json").out)
+    lines = {line["item"]: line["state"] for section in card["sections"] for line in section["lines"]}
+    assert lines["V14"] == "met"
 
 
 # --- commands that are refused --------------------------------------------------------------------

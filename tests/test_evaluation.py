@@ -17,7 +17,7 @@ from models.evaluation import Evaluation
 from models.evaluation_figures import evaluation_figures
 from models.learner import TrainingRows
 from models.metrics import Metric
-from models.verdict import against_others, discrimination, precision
+from models.verdict import against_others, discrimination, few_injuries, precision
 
 SETTINGS = replace(estimator.load_settings(), trees=20, evaluation_members=3, athlete_folds=3, resamples=200)
 NAMES = BaselineFeatures(age="age", history=(), acwr="acwr")
@@ -410,6 +410,19 @@ def test_the_verdict_holds_average_precision_against_that_of_chance(lower: float
     assert sentence.startswith("14 days: average precision 0.050 (95% interval 0.020 to 0.13), of chance 0.011")
     assert said in sentence
     assert list(precision(14, {**found, (None, "precision_above_chance"): metric(0.04, np.nan, np.nan)})) == []
+
+
+def test_the_verdict_warns_of_intervals_from_fewer_than_ten_injuries() -> None:
+    def auroc(injuries: int, lower: float = 0.6) -> Metric:
+        return Metric("auroc", 0.7, lower, 0.9, 900, injuries, 40)
+
+    (sentence,) = few_injuries([auroc(12), auroc(9)])
+    assert sentence == (
+        "Intervals from 9 injuries are too narrow, as from any fewer than 10: what one of them leaves out is a hint, "
+        "not shown."
+    )
+    assert list(few_injuries([auroc(10), auroc(12)])) == []
+    assert list(few_injuries([auroc(2, np.nan)])) == []
 
 
 def test_the_verdict_names_a_baseline_that_ranks_better() -> None:

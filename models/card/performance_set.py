@@ -71,7 +71,7 @@ def _measure(facts: Facts, name: str) -> Answer:
 def _part(facts: Facts, table: str, what: str) -> Answer:
     lines = facts.table(table)
     if not lines and table == "designs" and facts.metrics:
-        return not_met("A training is not judged under easier splits; `strainwatch evaluate` is.")
+        return not_met("Not judged under easier splits at training: `strainwatch train --designs` does that.")
     if not lines:
         return not_met(facts.absent("evaluation") if not facts.metrics else f"This training gave no {what}.")
     bare = sum(line["value"] is not None and line["lower"] is None for line in lines)

@@ -32,6 +32,13 @@ def train(
     challenger: Annotated[
         bool, typer.Option("--challenger", help="Only register, as challenger: the gate is not asked.")
     ] = False,
+    designs: Annotated[
+        bool,
+        typer.Option(
+            "--designs",
+            help="Judge under easier splits as well, for the model card. The evaluation takes twice as long.",
+        ),
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Train on everything in the store, evaluate honestly, register in MLflow, and let the gate choose the champion.
@@ -51,9 +58,9 @@ def train(
     with store_run(store, "train") as (opened, facts), progress() as report:
         recipe, now, outcome = load_recipe(configs), utc_now(), None
         if challenger:
-            trained = run(opened, recipe, last, now, report)
+            trained = run(opened, recipe, last, now, report, designs)
         else:
-            trained, outcome = train_and_ask(opened, recipe, last, now, report, limits)
+            trained, outcome = train_and_ask(opened, recipe, last, now, report, limits, designs)
         facts |= {"model_version": trained.bundle.version, "athlete_days": len(trained.training.index)}
         facts |= outcome.facts() if outcome else {}
     if as_json:
