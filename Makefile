@@ -27,6 +27,7 @@ check: $(READY)  ## format, lint, types, architecture, generated docs
 bench: $(READY) .venv/.bench  ## figures beside the peers, in one run
 	$(BIN)/python -m benchmarks.features
 	$(BIN)/python -m benchmarks.engine_choice
+	$(BIN)/python -m benchmarks.explain
 
 docs: $(READY)  ## regenerate the pages that come from the code
 	$(BIN)/python -m pipelines.reference

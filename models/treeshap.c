@@ -140,13 +140,17 @@ static void share_out(const Node *node, const Tree *tree, const double *backgrou
 static void tabulate(const Forest *forest, const Tree *tree, Table *table) {
     int64_t points = tree->points;
     const double *place = forest->place + points * (points - 1) / 2;
-    for (int64_t n = 0; n < tree->nodes; n++)
+    for (int64_t n = 0; n < tree->nodes; n++) {
+        double z = table->before[n], share = table->share[n];
+        double *otherwise = table->otherwise + n * points, *gained = table->gained + n * points, *bend = table->bend + n * points;
         for (int64_t q = 0; q < points; q++) {
-            double t = place[q], z = table->before[n], f = t + (1 - t) * z;
-            table->otherwise[n * points + q] = (1 - t) * z * table->share[n] / f;
-            table->gained[n * points + q] = t / f;
-            table->bend[n * points + q] = z / (f * f);
+            double t = place[q], f = z == 1 ? 1 : t + (1 - t) * z;
+            int is_whole = z == 1 || z == 0; /* nearly always, and without a division */
+            otherwise[q] = is_whole ? (1 - t) * z * share : (1 - t) * z * share / f;
+            gained[q] = z == 1 ? t : z == 0 ? 1 : t / f;
+            bend[q] = is_whole ? z : z / (f * f);
         }
+    }
 }
 
 /* The values of leaves, which no row changes, on the desk. */

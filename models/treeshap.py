@@ -24,8 +24,8 @@ from features import native
 
 Floats = NDArray[np.float64]
 
-BLOCK = 128
-"""Rows that the kernel explains at once: BLOCK of treeshap.c."""
+LANES = 8
+"""Rows that the kernel works on at once."""
 
 _NODE = np.dtype(
     [
@@ -253,6 +253,6 @@ def _explained(
 
 
 def _parts(rows: int, threads: int) -> list[tuple[int, int]]:
-    """Whole blocks for each thread."""
-    share = max(-(-rows // (threads * BLOCK)), 1) * BLOCK
+    """The same number of rows for each thread, as far as they work on LANES at once."""
+    share = max(-(-rows // (threads * LANES)), 1) * LANES
     return [(start, min(start + share, rows)) for start in range(0, max(rows, 1), share)]
