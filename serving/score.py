@@ -21,7 +21,10 @@ from models.explain import contributions, contributions_of_prediction
 from models.fallback import SCORED_BY as AGE_AND_HISTORY
 from models.fallback import can_score, fallback_contributions, predict_fallback, share_missing
 from models.recalibration import by_squad, of_squad
+from models.references import at_own_usual, explained_at
+from models.steadiness import steadiness
 from serving.report.settings import ReportSettings
+from serving.report.wording import WITHOUT_USUAL
 
 USUAL_WEEKS = 26
 LEAST_USUAL_WEEKS = 4
@@ -29,7 +32,7 @@ LEAST_USUAL_WEEKS = 4
 LEFT_LONG_AGO_DAYS = 28
 MODEL = "model"
 """How a prediction row calls the model; AGE_AND_HISTORY is the other way to be scored."""
-MEASURES = ("probability", "lower", "upper", "log_odds", "base_log_odds", "squad_log_odds")
+MEASURES = ("probability", "lower", "upper", "log_odds", "base_log_odds", "squad_log_odds", "usual_log_odds")
 
 
 @dataclass(frozen=True)
@@ -110,13 +113,15 @@ def _chosen(seen: _Seen, bundle: Bundle) -> _Chosen:
 class _Group:
     """Athletes who are scored alike: their positions, their scores, and by horizon what explains these.
 
-    `squad_log_odds` is the part of the base that is their squad's own rate, (horizons, rows).
+    `squad_log_odds` is the part of the base that is their squad's own rate, (horizons, rows). `models` are theirs;
+    none for those who are scored by age and injury history alone.
     """
 
     rows: Ints
     predicted: Predicted
     explain: Callable[[int], tuple[Floats, pd.DataFrame]]
     squad_log_odds: Floats
+    models: tuple[HorizonModel, ...] = ()
 
 
 def _groups(seen: _Seen, chosen: _Chosen, bundle: Bundle) -> Iterator[_Group]:
@@ -138,6 +143,7 @@ def _by_model(rows: Ints, values: pd.DataFrame, squad: str, bundle: Bundle) -> _
         predicted,
         lambda days: contributions_of_prediction(models, predicted, values, days),
         np.vectorize(moved.__getitem__, otypes=[float])(predicted.source_horizon),
+        models,
     )
 
 
@@ -220,20 +226,57 @@ def _filled(
     bundle: Bundle,
     settings: ReportSettings,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The rows of scored athletes with their measures, and one row per contribution that is not zero."""
+    """The rows of scored athletes with their measures, and the rows of `_long`."""
     said, whys = said.copy(), []
+    typical = _typical(seen, groups, bundle)
     for number, horizon in enumerate(groups[0].predicted.horizons_days):
         for group in groups:
             rows, predicted = group.rows + number * len(seen.index), group.predicted
             base, shares = group.explain(horizon)
             chance, own_rate = predicted.probability[number], group.squad_log_odds[number]
             bounds = predicted.lower[number], predicted.upper[number]
-            measured = [chance, *bounds, predicted.log_odds[number], base, own_rate]
+            against = _against(group, number, seen, usual, bundle)
+            measured = [chance, *bounds, predicted.log_odds[number], base, own_rate, against.usual_log_odds]
             said.loc[rows, list(MEASURES)] = np.column_stack(measured)
             said.loc[rows, "source_horizon"] = predicted.source_horizon[number]
             said.loc[rows, "band"] = _bands(chance, bundle.metrics["base_rates"][str(horizon)], settings)
-            whys.append(_long(seen, horizon, shares, usual, group.rows, bundle))
+            whys.append(_long(seen, horizon, shares, against, usual, typical, group.rows, bundle))
     return said, pd.concat(whys, ignore_index=True)
+
+
+@dataclass(frozen=True)
+class _Against:
+    """What one horizon's scores are held against, row by row: the score at own usual, and what explains that one.
+
+    `steadiness` is that of each feature's factor. NaN for those who are scored by age and injury history alone.
+    """
+
+    usual_log_odds: Floats
+    usual_shares: pd.DataFrame
+    steadiness: pd.DataFrame
+
+
+def _against(group: _Group, number: int, seen: _Seen, usual: pd.DataFrame, bundle: Bundle) -> _Against:
+    names = list(bundle.models[0].bag.feature_names)
+    values = seen.built.values.iloc[group.rows][names]
+    unknown = pd.DataFrame(np.nan, values.index, names)
+    if not group.models:
+        return _Against(np.full(len(values), np.nan), unknown, unknown)
+    factor_of = {spec.name: spec.factor for spec in bundle.specs}
+    fixed = [name for name in names if factor_of[name] in WITHOUT_USUAL]
+    own = usual.loc[seen.index["athlete_id"].to_numpy()[group.rows], names]
+    source = group.predicted.source_horizon[number]
+    log_odds, shares = explained_at(group.models, source, at_own_usual(values, own, fixed))
+    modifiable = {key: factor.modifiable for key, factor in bundle.factors.items()}
+    steady = steadiness(group.models, source, values, factor_of, modifiable)
+    return _Against(log_odds, shares, steady[[factor_of[name] for name in names]].set_axis(names, axis=1))
+
+
+def _typical(seen: _Seen, groups: Sequence[_Group], bundle: Bundle) -> pd.DataFrame:
+    """By feature, the medians of everybody scored at this moment (`squad`) and of the training data (`training`)."""
+    scored = np.concatenate([group.rows for group in groups])
+    learnt = {name: summary.median for name, summary in bundle.feature_summary.items()}
+    return pd.DataFrame({"squad": seen.built.values.iloc[scored].median(), "training": pd.Series(learnt)})
 
 
 def _bands(probability: Floats, base_rate: float, settings: ReportSettings) -> Any:
@@ -248,12 +291,20 @@ def _fingerprints(values: pd.DataFrame) -> list[str]:
 
 
 def _long(
-    seen: _Seen, horizon: int, shares: pd.DataFrame, usual: pd.DataFrame, rows: Ints, bundle: Bundle
+    seen: _Seen,
+    horizon: int,
+    shares: pd.DataFrame,
+    against: _Against,
+    usual: pd.DataFrame,
+    typical: pd.DataFrame,
+    rows: Ints,
+    bundle: Bundle,
 ) -> pd.DataFrame:
+    """A row per athlete and feature that moves the score, or would move it at own usual."""
     names, index, built = list(shares.columns), seen.index.iloc[rows], seen.built
     specs = {spec.name: spec for spec in bundle.specs}
     weights = shares.to_numpy()
-    row, column = np.nonzero(weights)
+    row, column = np.nonzero((weights != 0) | (against.usual_shares[names].fillna(0.0).to_numpy() != 0))
 
     def taken(frame: pd.DataFrame) -> npt.NDArray[np.object_]:
         return frame[names].to_numpy()[row, column]
@@ -267,9 +318,13 @@ def _long(
             "feature": np.array(names, dtype=object)[column],
             "factor": np.array([specs[name].factor for name in names], dtype=object)[column],
             "contribution": weights[row, column],
+            "usual_contribution": taken(against.usual_shares).astype(np.float32),
+            "steadiness": taken(against.steadiness).astype(np.float32),
             "value": taken(built.values.iloc[rows]).astype(float),
             "unit": np.array([specs[name].unit for name in names], dtype=object)[column],
             "own_usual_value": taken(usual.loc[index["athlete_id"]]).astype(float),
+            "squad_value": typical["squad"].reindex(names).to_numpy()[column],
+            "training_value": typical["training"].reindex(names).to_numpy()[column],
             "value_date": pd.Series(taken(built.value_dates.iloc[rows])).astype("datetime64[us]"),
             "reason_missing": taken(built.reasons.iloc[rows]),
         }
@@ -289,7 +344,8 @@ def _own_usual(index: pd.DataFrame, prepared: Mapping[str, pd.DataFrame], bundle
 
 def _no_explanations() -> pd.DataFrame:
     names: Sequence[str] = (
-        "athlete_id", "as_of", "model_version", "horizon_days", "feature", "factor", "contribution", "value",
-        "unit", "own_usual_value", "value_date", "reason_missing",
+        "athlete_id", "as_of", "model_version", "horizon_days", "feature", "factor", "contribution",
+        "usual_contribution", "steadiness", "value", "unit", "own_usual_value", "squad_value", "training_value",
+        "value_date", "reason_missing",
     )  # fmt: skip
     return pd.DataFrame({name: [] for name in names})

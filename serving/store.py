@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from configs.errors import IntegrityError, StoreBusy
+from serving.packing import EXPLANATION, KEY, MOMENT, as_explanations, packed, unpacked
 
 METADATA = sa.MetaData()
 
@@ -36,6 +37,7 @@ PREDICTIONS = sa.Table(
     sa.Column("log_odds", sa.Float),
     sa.Column("base_log_odds", sa.Float),
     sa.Column("squad_log_odds", sa.Float),
+    sa.Column("usual_log_odds", sa.Float),
     sa.Column("source_horizon", sa.Integer),
     sa.Column("band", sa.String),
     sa.Column("share_missing", sa.Float),
@@ -48,30 +50,25 @@ PREDICTIONS = sa.Table(
 """One row per athlete, moment, model and horizon; `fingerprint` is a hash of the features behind it.
 
 `scored_by` is "model" or "age and injury history", and `reason` says why it is the latter, or why nothing was said.
-`squad_log_odds` is the part of the base that is the squad's own rate. A database older than a column gets it empty.
+`squad_log_odds` is the part of the base that is the squad's own rate; `usual_log_odds` what the score would be at the
+athlete's own usual values. A database older than a column gets it empty.
 """
 
 EXPLANATIONS = sa.Table(
-    "explanations",
+    "explanation_sets",
     METADATA,
     _key("as_of", sa.DateTime),
     _key("model_version", sa.String),
-    _key("athlete_id", sa.String),
-    _key("horizon_days", sa.Integer),
-    _key("feature", sa.String),
-    sa.Column("factor", sa.String, nullable=False),
-    sa.Column("contribution", sa.Float, nullable=False),
-    sa.Column("value", sa.Float),
-    sa.Column("unit", sa.String, nullable=False),
-    sa.Column("own_usual_value", sa.Float),
-    sa.Column("value_date", sa.Date),
-    sa.Column("reason_missing", sa.String),
-    sqlite_with_rowid=False,  # thousands of rows a morning: keep the long key once
+    sa.Column("rows", sa.Integer, nullable=False),
+    sa.Column("content", sa.LargeBinary, nullable=False),
 )
-"""Contribution of each feature in log-odds; they and `base_log_odds` add up to `log_odds`. Zeros are left out."""
+"""The explanations of each moment and model as one Parquet file (serving/packing.py)."""
+
+_EARLIER = sa.table("explanations", *(sa.column(name) for name in EXPLANATION))
+"""Where databases of earlier versions hold explanations, a row each: read as they are, moved by the next save."""
 
 _TIMES = ("as_of", "made_at")
-_DATES = ("date", "value_date")
+_DATES = ("date",)
 
 
 @dataclass(frozen=True)
@@ -104,13 +101,16 @@ class ScoreStore:
         with self._writing() as connection:
             METADATA.create_all(connection)
             _add_columns(connection)
+            has_moved = _move_earlier(connection)
             for as_of, version in moments.itertuples(index=False):
                 for table in (PREDICTIONS, EXPLANATIONS):
                     same = (table.c.as_of == _naive(as_of)) & (table.c.model_version == version)
                     connection.execute(table.delete().where(same))
-            for table, frame in ((PREDICTIONS, predictions), (EXPLANATIONS, explanations)):
-                if len(frame):
-                    connection.execute(table.insert(), _records(frame, table))
+            if len(predictions):
+                connection.execute(PREDICTIONS.insert(), _records(predictions, PREDICTIONS))
+            _insert_sets(connection, explanations)
+        if has_moved:
+            self._give_space_back()
 
     def predictions(
         self,
@@ -130,7 +130,14 @@ class ScoreStore:
         at: pd.Timestamp | None = None,
     ) -> pd.DataFrame:
         """Explanations from the instant `since` up to `until`, both included, or of the instant `at`; oldest first."""
-        return self._read(EXPLANATIONS, _within(EXPLANATIONS, until, since, at))
+        parts = [as_explanations(pd.DataFrame())]
+        with self._reading(PREDICTIONS) as connection:
+            for table, read in ((EXPLANATIONS, _sets), (_EARLIER, _earlier)):
+                if connection is not None and sa.inspect(connection).has_table(table.name):
+                    parts += read(connection, _within(table, until, since, at))
+        return pd.concat([part for part in parts if len(part)] or parts).sort_values(
+            [*MOMENT, *KEY], kind="stable", ignore_index=True
+        )
 
     def moments(self) -> Moments:
         """The count of moments with predictions and the last one, without loading them."""
@@ -141,6 +148,12 @@ class ScoreStore:
             query = sa.select(sa.func.count(column.distinct()), sa.func.max(column))
             count, last = connection.execute(query).one()
         return Moments(count, None if last is None else pd.Timestamp(last).tz_localize("UTC"))
+
+    def _give_space_back(self) -> None:
+        """Shrink the file of an SQLite database. Who finds it busy leaves it large: the space is used again."""
+        if self._file() is not None:
+            with closing(self._engine.raw_connection()) as connection, suppress(sqlite3.OperationalError):
+                connection.cursor().execute("VACUUM")
 
     def _read(self, table: sa.Table, conditions: list[sa.ColumnElement[bool]]) -> pd.DataFrame:
         with self._reading(table) as connection:
@@ -198,23 +211,53 @@ _WRITES = "strainwatch_writes"
 """Execution option of a connection that is going to write."""
 
 
-def _held(connection: Connection, table: sa.Table) -> set[str]:
+def _held(connection: Connection, table: sa.TableClause) -> set[str]:
     """The columns that the database has of `table`."""
     return {column["name"] for column in sa.inspect(connection).get_columns(table.name)}
 
 
 def _add_columns(connection: Connection) -> None:
     """Columns that came after this database was made; every one of them may be empty."""
-    for table in (PREDICTIONS, EXPLANATIONS):
-        held = _held(connection, table)
-        for column in table.columns:
-            if column.name not in held:
-                kind = column.type.compile(connection.dialect)
-                connection.execute(sa.text(f"ALTER TABLE {table.name} ADD COLUMN {column.name} {kind}"))
+    held = _held(connection, PREDICTIONS)
+    for column in PREDICTIONS.columns:
+        if column.name not in held:
+            kind = column.type.compile(connection.dialect)
+            connection.execute(sa.text(f"ALTER TABLE {PREDICTIONS.name} ADD COLUMN {column.name} {kind}"))
+
+
+def _insert_sets(connection: Connection, found: pd.DataFrame) -> None:
+    for _, rows in found.groupby(list(MOMENT)):
+        as_of, version = rows["as_of"].iloc[0], rows["model_version"].iloc[0]
+        content = {"as_of": _naive(as_of), "model_version": version, "rows": len(rows), "content": packed(rows)}
+        connection.execute(EXPLANATIONS.insert(), content)
+
+
+def _move_earlier(connection: Connection) -> bool:
+    """Pack what a database of an earlier version holds row by row, moment by moment; True if there was any."""
+    if not sa.inspect(connection).has_table(_EARLIER.name):
+        return False
+    moments = connection.execute(sa.select(_EARLIER.c.as_of).distinct()).scalars().all()
+    for as_of in moments:
+        for rows in _earlier(connection, [_EARLIER.c.as_of == as_of]):
+            _insert_sets(connection, rows)
+    connection.execute(sa.text(f"DROP TABLE {_EARLIER.name}"))
+    return True
+
+
+def _sets(connection: Connection, conditions: list[sa.ColumnElement[bool]]) -> list[pd.DataFrame]:
+    found = connection.execute(sa.select(EXPLANATIONS).where(*conditions)).all()
+    return [unpacked(row.content, pd.Timestamp(row.as_of, tz="UTC"), row.model_version) for row in found]
+
+
+def _earlier(connection: Connection, conditions: list[sa.ColumnElement[bool]]) -> list[pd.DataFrame]:
+    held = _held(connection, _EARLIER)
+    names = [column.name for column in _EARLIER.columns if column.name in held]
+    found = connection.execute(sa.select(*(_EARLIER.c[name] for name in names)).where(*conditions)).all()
+    return [as_explanations(pd.DataFrame.from_records(found, columns=names))]
 
 
 def _within(
-    table: sa.Table, until: pd.Timestamp | None, since: pd.Timestamp | None, at: pd.Timestamp | None
+    table: sa.TableClause, until: pd.Timestamp | None, since: pd.Timestamp | None, at: pd.Timestamp | None
 ) -> list[sa.ColumnElement[bool]]:
     conditions = []
     if until is not None:

@@ -40,6 +40,7 @@ def said(as_of: pd.Timestamp) -> pd.DataFrame:
             **{"share_missing": [0.0], "horizon_days": [7], "source_horizon": [7], "abstained": [False]},
             "scored_by": ["model"],
             "squad_log_odds": [0.0],
+            "usual_log_odds": [-2.3],
             "reason": [None],
         }
     )
@@ -49,7 +50,8 @@ def why(as_of: pd.Timestamp) -> pd.DataFrame:
     """Its explanation: one feature."""
     return said(as_of)[["as_of", "model_version", "athlete_id", "horizon_days"]].assign(
         feature="load_7d", factor="load", contribution=0.2, value=1.0, unit="AU", own_usual_value=1.0,
-        value_date=pd.Timestamp("2025-03-02"), reason_missing=None,
+        value_date=pd.Timestamp("2025-03-02"), reason_missing=None, usual_contribution=0.1, steadiness=0.75,
+        squad_value=1.0, training_value=1.0,
     )  # fmt: skip
 
 
@@ -136,3 +138,59 @@ def test_a_database_older_than_a_column_is_read_with_it_empty_and_gets_it_when_n
     assert before["scored_by"].isna().all() and before["probability"].to_list() == [0.1] * 3
     database.save(said(MONDAYS[2]), why(MONDAYS[2]))
     assert database.predictions()["scored_by"].fillna("").to_list() == ["", "", "model"]
+
+
+EARLIER = """
+    CREATE TABLE explanations (as_of DATETIME, model_version VARCHAR, athlete_id VARCHAR, horizon_days INTEGER,
+    feature VARCHAR, factor VARCHAR, contribution FLOAT, value FLOAT, unit VARCHAR, own_usual_value FLOAT,
+    value_date DATE, reason_missing VARCHAR,
+    PRIMARY KEY (as_of, model_version, athlete_id, horizon_days, feature)) WITHOUT ROWID
+"""
+
+
+def with_earlier(file: Path, moments: int, athletes: int, features: int) -> None:
+    """Add the table of an earlier version: three horizons of each athlete at each of the moments."""
+    rows = [
+        (f"2025-03-{3 + moment:02d} 07:00:00.000000", "20250301-070000-6f30e7ad", f"A{athlete:02d}", days,
+         f"hamstring_feature_{number:03d}", "load", (athlete + number) / 7, number / 3, "AU", 1.0, "2025-03-02", None)
+        for moment in range(moments) for athlete in range(athletes)
+        for days in (7, 14, 28) for number in range(features)
+    ]  # fmt: skip
+    with closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute(EARLIER)
+        connection.executemany(f"INSERT INTO explanations VALUES ({', '.join('?' * 12)})", rows)
+
+
+def test_explanations_of_an_earlier_version_are_read_as_they_are_and_moved_by_the_next_save(
+    database: ScoreStore, file: Path
+) -> None:
+    database.save(said(MONDAYS[0]), why(MONDAYS[0]).iloc[:0])
+    with_earlier(file, 1, 1, 2)
+    before = database.explanations()
+    assert before["feature"].to_list() == ["hamstring_feature_000", "hamstring_feature_001"] * 3
+    assert before["contribution"].to_list() == [0, 1 / 7] * 3
+    assert before["value"].to_list() == [0, 1 / 3] * 3 and before["steadiness"].isna().all()
+    database.save(said(MONDAYS[1]), why(MONDAYS[1]))
+    after = database.explanations()
+    pd.testing.assert_frame_equal(after.iloc[:6], before, check_exact=True)
+    assert after["as_of"].to_list() == [MONDAYS[0]] * 6 + [MONDAYS[1]]
+    with closing(sqlite3.connect(file)) as connection:
+        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    assert tables == {"predictions", "explanation_sets"}
+
+
+def test_moving_explanations_shrinks_the_file_to_a_fifth(database: ScoreStore, file: Path) -> None:
+    database.save(said(MONDAYS[0]), why(MONDAYS[0]).iloc[:0])
+    with_earlier(file, 2, 20, 50)
+    before = file.stat().st_size
+    database.save(said(MONDAYS[2]), why(MONDAYS[2]))
+    assert file.stat().st_size < before / 5
+    assert len(database.explanations()) == 2 * 20 * 3 * 50 + 1
+
+
+def test_a_set_of_explanations_that_is_no_parquet_is_named_with_what_to_do(database: ScoreStore, file: Path) -> None:
+    filled(database)
+    with closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute("UPDATE explanation_sets SET content = X'00' WHERE as_of LIKE '2025-03-10%'")
+    with pytest.raises(IntegrityError, match=r"explanations of 2025-03-10 07:00 UTC cannot be read.*--replace"):
+        database.explanations()
