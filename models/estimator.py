@@ -24,7 +24,7 @@ from configs.errors import ConfigError, IntegrityError, NotReady
 from models import treeshap
 from models.spread import Spread
 from models.straight import Straight, fit_weights, scale_of
-from models.treeshap import forest_of
+from models.treeshap import Forest, forest_of
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -404,34 +404,79 @@ def member_log_odds(bag: Bag, features: pd.DataFrame) -> Floats:
     values = _values(bag, features)
     if not len(values):
         return np.empty((len(bag.members), 0))
+    straight = bag.straight.log_odds(values) if bag.straight else 0.0
+    return np.asarray(bag.base_log_odds + straight + _tree_scores(bag, values))
+
+
+def _tree_scores(bag: Bag, values: Floats) -> Floats:
+    """What the trees add, (members, rows)."""
     threads = _threads(values)
     scores = [each.predict(values, raw_score=True, num_threads=threads) for each in boosters(bag)]
-    straight = bag.straight.log_odds(values) if bag.straight else 0.0
-    return np.asarray(bag.base_log_odds + straight + np.vstack(scores).astype(np.float64))
+    return np.vstack(scores).astype(np.float64)
 
 
 def _threads(values: Floats) -> int:
     return _PREDICTION_THREADS if len(values) >= _ROWS_FOR_THREADS else 1
 
 
-def mean_contributions(bag: Bag, features: pd.DataFrame) -> tuple[Floats, float]:
+def mean_contributions(
+    bag: Bag, features: pd.DataFrame, background: pd.DataFrame | None = None
+) -> tuple[Floats, float]:
     """Exact Shapley values of the bag's mean raw log-odds: (rows, features), and the score that they start from.
 
     TreeSHAP of the trees, and each straight effect less its mean: Shapley values of a sum are the sum of those of its
-    parts.
+    parts. Means are those of the training rows, or with `background` those of its rows (see `treeshap.contributions`).
     """
-    trees, base = tree_contributions(bag, features)
-    return (trees + bag.straight.contributions(_values(bag, features)) if bag.straight else trees), base
+    trees, base = tree_contributions(bag, features, background)
+    straight, straight_base = _straight_contributions(bag, features, background)
+    return trees + straight, base + straight_base
 
 
-def tree_contributions(bag: Bag, features: pd.DataFrame) -> tuple[Floats, float]:
+def _straight_contributions(bag: Bag, features: pd.DataFrame, background: pd.DataFrame | None) -> tuple[Floats, float]:
+    if bag.straight is None:
+        return np.zeros(len(bag.feature_names)), 0.0
+    own = bag.straight.contributions(_values(bag, features))
+    if background is None:
+        return own, 0.0
+    usual = bag.straight.contributions(_values(bag, background)).mean(axis=0)
+    return own - usual, float(usual.sum())
+
+
+def mean_interactions(
+    bag: Bag, features: pd.DataFrame, group: Sequence[int], background: pd.DataFrame | None = None
+) -> Floats:
+    """Shapley interaction values of the bag's mean raw log-odds between groups of features: (rows, groups, groups).
+
+    `group` numbers each feature's group from 0. A straight effect interacts with nothing: it stands on the diagonal.
+    The sum over both groups is the sum of `mean_contributions`.
+    """
+    values, groups = _values(bag, features), np.array(group, dtype=np.int32)
+    against = None if background is None else _values(bag, background)
+    pairs = treeshap.interactions(_forest(bag), values, groups, _threads(values), against)
+    straight = _straight_contributions(bag, features, background)[0]
+    for feature, own in enumerate(groups):
+        pairs[:, own, own] += straight[..., feature]
+    return pairs
+
+
+def tree_contributions(
+    bag: Bag, features: pd.DataFrame, background: pd.DataFrame | None = None
+) -> tuple[Floats, float]:
     """Exact TreeSHAP of the trees alone: (rows, features), and the score that they start from."""
     values = _values(bag, features)
+    if background is not None:
+        against = _values(bag, background)
+        found = treeshap.contributions(_forest(bag), values, _threads(values), against)
+        return found, bag.base_log_odds + float(_tree_scores(bag, against).mean())
     if len(values) < _ROWS_FOR_FOREST:
         return lightgbm_contributions(bag, values)
-    forest = forest_of(bag.members, values.shape[1])
+    forest = _forest(bag)
     found = treeshap.contributions(forest, values, _threads(values))
     return found, bag.base_log_odds + forest.base / forest.members
+
+
+def _forest(bag: Bag) -> Forest:
+    return forest_of(bag.members, len(bag.feature_names))
 
 
 def lightgbm_contributions(bag: Bag, values: Floats) -> tuple[Floats, float]:

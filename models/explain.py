@@ -8,13 +8,15 @@ of an injury.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from configs.errors import IntegrityError
+from configs.errors import IntegrityError, NotReady
 from models.estimator import (
     Calibration,
     Floats,
@@ -22,6 +24,7 @@ from models.estimator import (
     Predicted,
     boosters,
     mean_contributions,
+    mean_interactions,
     member_log_odds,
     tree_contributions,
 )
@@ -40,20 +43,83 @@ class HasFactor(Protocol):
     def factor(self) -> str: ...
 
 
-def contributions(model: HorizonModel, features: pd.DataFrame) -> tuple[float, pd.DataFrame]:
+def contributions(
+    model: HorizonModel, features: pd.DataFrame, background: pd.DataFrame | None = None
+) -> tuple[float, pd.DataFrame]:
     """The calibrated base log-odds, and what each feature adds to it (rows x features).
+
+    Path-dependent: the base is the mean of the training rows, and who is not known takes their way through each tree.
+    With `background` interventional: the base is the mean raw score of its rows, and a feature that is not known takes
+    its value from each of them in turn.
 
     Platt is linear, so its slope scales every contribution and nothing is lost. Beta bends: a row's
     contributions are scaled by calibrated over raw distance from the base, which keeps their order and
     their sum. A constant model gives zeros. Raises IntegrityError if the sum misses the score by more
-    than LARGEST_GAP.
+    than LARGEST_GAP, NotReady for a background without rows.
     """
-    raw, raw_base = mean_contributions(model.bag, features)
+    _require_rows(background)
+    raw, raw_base = mean_contributions(model.bag, features, background)
     base = float(model.calibration.log_odds(np.array([raw_base]))[0])
     scaled = raw * _stretch(model.calibration, raw.sum(axis=1), raw_base)[:, None]
-    score = model.calibration.log_odds(member_log_odds(model.bag, features).mean(axis=0))
-    require_additive(base + scaled.sum(axis=1), score, f"the {model.horizon_days}-day model")
+    require_additive(base + scaled.sum(axis=1), _score(model, features), f"the {model.horizon_days}-day model")
     return base, pd.DataFrame(scaled, index=features.index, columns=list(model.bag.feature_names))
+
+
+def _require_rows(background: pd.DataFrame | None) -> None:
+    if background is not None and background.empty:
+        raise NotReady("there are no athlete-days to explain against: name another background.")
+
+
+def _score(model: HorizonModel, features: pd.DataFrame) -> Floats:
+    return model.calibration.log_odds(member_log_odds(model.bag, features).mean(axis=0))
+
+
+@dataclass(frozen=True)
+class Interactions:
+    """What factors add to each row's score alone and in pairs, in calibrated log-odds.
+
+    `values` (rows, factors, factors) is symmetric: half of a pair's effect stands on either side. Base and all values
+    of a row add up to its score, the values of one line to the factor's contribution.
+    """
+
+    factors: tuple[str, ...]
+    base: Floats
+    values: Floats
+
+    def pairs(self, row: int) -> pd.DataFrame:
+        """`one`, `other` and `effect` of each pair in one row (both sides together), strongest first."""
+        one, other = np.triu_indices(len(self.factors), k=1)
+        names = np.array(self.factors, dtype=object)
+        effect = 2 * self.values[row, one, other]
+        found = pd.DataFrame({"one": names[one], "other": names[other], "effect": effect})
+        return found.sort_values("effect", key=np.abs, ascending=False, kind="stable", ignore_index=True)
+
+
+def interactions(
+    model: HorizonModel,
+    features: pd.DataFrame,
+    specs: Iterable[HasFactor],
+    background: pd.DataFrame | None = None,
+) -> Interactions:
+    """Pairwise Shapley interaction values, summed to factors; arguments and errors as of `contributions`.
+
+    What the features of one factor do together stands on its diagonal. Lundberg et al. 2020,
+    doi:10.1038/s42256-019-0138-9.
+    """
+    _require_rows(background)
+    names = list(model.bag.feature_names)
+    factor_of = _factors_of(names, specs)
+    factors = tuple(dict.fromkeys(factor_of.values()))
+    group = [factors.index(factor_of[name]) for name in names]
+    raw = mean_interactions(model.bag, features, group, background)
+    raw_base = mean_contributions(model.bag, features.iloc[:1], background)[1]
+    total = raw.sum(axis=(1, 2))
+    scaled = raw * _stretch(model.calibration, total, raw_base)[:, None, None]
+    base = np.full(len(features), model.calibration.log_odds(np.array([raw_base]))[0])
+    require_additive(
+        base + scaled.sum(axis=(1, 2)), _score(model, features), f"pairs in the {model.horizon_days}-day model"
+    )
+    return Interactions(factors, base, scaled)
 
 
 def _stretch(calibration: Calibration, distance: Floats, raw_base: float) -> Floats:
@@ -77,39 +143,80 @@ def require_additive(total: Floats, score: Floats, what: str) -> None:
 
 
 def contributions_of_prediction(
-    models: Sequence[HorizonModel], predicted: Predicted, features: pd.DataFrame, horizon_days: int
+    models: Sequence[HorizonModel],
+    predicted: Predicted,
+    features: pd.DataFrame,
+    horizon_days: int,
+    background: pd.DataFrame | None = None,
 ) -> tuple[Floats, pd.DataFrame]:
     """Base (rows) and contributions (rows x features) of one horizon's scores as predicted.
 
-    Where a shorter horizon's model set the score, they are that model's, with its base.
+    Where a shorter horizon's model set the score, they are that model's, with its base. `background` as in
+    `contributions`.
     """
-    at = predicted.horizons_days.index(horizon_days)
-    source = predicted.source_horizon[at]
     base = np.empty(len(features))
     shares = pd.DataFrame(0.0, index=features.index, columns=list(models[0].bag.feature_names))
+    for model, rows in _setting(models, predicted, horizon_days):
+        base[rows], part = contributions(model, features.iloc[rows], background)
+        shares.iloc[rows] = part[shares.columns].to_numpy()
+    total = base + shares.to_numpy().sum(axis=1)
+    _require_predicted(total, predicted, horizon_days)
+    return base, shares
+
+
+def interactions_of_prediction(
+    models: Sequence[HorizonModel],
+    predicted: Predicted,
+    features: pd.DataFrame,
+    horizon_days: int,
+    specs: Sequence[HasFactor],
+    background: pd.DataFrame | None = None,
+) -> Interactions:
+    """`interactions` of one horizon's scores as predicted, each by the model that set it."""
+    factors = tuple(dict.fromkeys(_factors_of(list(models[0].bag.feature_names), specs).values()))
+    base, values = np.empty(len(features)), np.empty((len(features), len(factors), len(factors)))
+    for model, rows in _setting(models, predicted, horizon_days):
+        part = interactions(model, features.iloc[rows], specs, background)
+        base[rows], values[rows] = part.base, part.values
+    _require_predicted(base + values.sum(axis=(1, 2)), predicted, horizon_days)
+    return Interactions(factors, base, values)
+
+
+def _setting(
+    models: Sequence[HorizonModel], predicted: Predicted, horizon_days: int
+) -> Iterator[tuple[HorizonModel, NDArray[np.intp]]]:
+    """Each model that set scores of this horizon, and the rows for which it did."""
+    source = predicted.source_horizon[predicted.horizons_days.index(horizon_days)]
     for model in models:
         rows = np.flatnonzero(source == model.horizon_days)
         if len(rows):
-            base[rows], part = contributions(model, features.iloc[rows])
-            shares.iloc[rows] = part[shares.columns].to_numpy()
-    total = base + shares.to_numpy().sum(axis=1)
-    require_additive(total, predicted.log_odds[at], f"the {horizon_days}-day scores")
-    return base, shares
+            yield model, rows
+
+
+def _require_predicted(total: Floats, predicted: Predicted, horizon_days: int) -> None:
+    score = predicted.log_odds[predicted.horizons_days.index(horizon_days)]
+    require_additive(total, score, f"the {horizon_days}-day scores")
 
 
 def by_factor(shares: pd.DataFrame, specs: Iterable[HasFactor]) -> pd.DataFrame:
     """Signed sums of the contributions of each factor's features (rows x factors, in the order of the
     specs)."""
-    factor_of = {spec.name: spec.factor for spec in specs}
-    if unknown := [str(name) for name in shares.columns if name not in factor_of]:
+    factor_of = _factors_of([str(name) for name in shares.columns], specs)
+    summed = {
+        factor: shares[[name for name in shares.columns if factor_of[name] == factor]].sum(axis=1)
+        for factor in dict.fromkeys(factor_of.values())
+    }
+    return pd.DataFrame(summed, index=shares.index)
+
+
+def _factors_of(names: Sequence[str], specs: Iterable[HasFactor]) -> dict[str, str]:
+    """The factor of each of `names`, in the order of the specs. Raises IntegrityError for one that has none."""
+    factor_of = {spec.name: spec.factor for spec in specs if spec.name in set(names)}
+    if unknown := [name for name in names if name not in factor_of]:
         raise IntegrityError(
             f"features without a factor: {', '.join(unknown[:5])}. Explain with the specs of the model's own bundle."
         )
-    factors = list(dict.fromkeys(factor for name, factor in factor_of.items() if name in shares.columns))
-    summed = {
-        factor: shares[[name for name in shares.columns if factor_of[name] == factor]].sum(axis=1) for factor in factors
-    }
-    return pd.DataFrame(summed, index=shares.index)
+    return factor_of
 
 
 def odds_multiplier(contribution: Floats) -> Floats:

@@ -8,11 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from configs.errors import IntegrityError
+from configs.errors import IntegrityError, NotReady
 from models import estimator, explain
 from models.estimator import Calibration, HorizonModel
 
-SETTINGS = replace(estimator.load_settings(), members=4, trees=30, l2=10.0)  # so that trees weigh something on few rows
+SETTINGS = replace(estimator.load_settings(), members=4, trees=30, l2=10.0, feature_fraction=1.0)
+"""So that trees weigh something on few rows, and can combine features."""
 
 
 @dataclass(frozen=True)
@@ -129,6 +130,83 @@ def test_no_rows_give_no_contributions() -> None:
     model, features = trained()
     _, shares = explain.contributions(model, features.iloc[:0])
     assert shares.shape == (0, 3)
+    predicted = estimator.predict((model,), features.iloc[:0])
+    assert explain.interactions_of_prediction((model,), predicted, features.iloc[:0], 7, SPECS).values.shape == (
+        0,
+        2,
+        2,
+    )
+
+
+def test_few_rows_and_many_are_explained_alike() -> None:
+    """The few by LightGBM, the many by the compiled kernel."""
+    model, features = trained()
+    many_base, many = explain.contributions(model, features)
+    few_base, few = explain.contributions(model, features.iloc[:10])
+    assert few_base == pytest.approx(many_base, abs=1e-12)
+    assert few.to_numpy() == pytest.approx(many.iloc[:10].to_numpy(), abs=1e-12)
+
+
+@pytest.mark.parametrize("coefficients", [(0.5, 1.7), (-0.3, 0.8, 2.5)])
+def test_against_a_background_the_base_is_its_mean_score_and_contributions_add_up(
+    coefficients: tuple[float, ...],
+) -> None:
+    model, features = trained()
+    changed, background = calibrated(model, *coefficients), features.iloc[100:130]
+    raw = estimator.member_log_odds(model.bag, background).mean()
+    base, shares = explain.contributions(changed, features, background)
+    assert base == pytest.approx(changed.calibration.log_odds(np.array([raw]))[0], abs=1e-9)
+    assert base + shares.sum(axis=1).to_numpy() == pytest.approx(scores(changed, features), abs=1e-9)
+
+
+def test_an_athlete_explained_against_nobody_else_but_oneself_has_no_contributions() -> None:
+    model, features = trained()
+    base, shares = explain.contributions(model, features.iloc[[5]], features.iloc[[5]])
+    assert shares.to_numpy() == pytest.approx(np.zeros((1, 3)), abs=1e-12)
+    assert base == pytest.approx(scores(model, features.iloc[[5]])[0], abs=1e-12)
+
+
+def test_a_background_without_rows_is_refused() -> None:
+    model, features = trained()
+    with pytest.raises(NotReady, match="no athlete-days to explain against"):
+        explain.contributions(model, features, features.iloc[:0])
+    with pytest.raises(NotReady, match="no athlete-days to explain against"):
+        explain.interactions(model, features, SPECS, features.iloc[:0])
+
+
+@pytest.mark.parametrize("background_rows", [0, 20])
+@pytest.mark.parametrize("coefficients", [(0.5, 1.7), (-0.3, 0.8, 2.5)])
+def test_pairs_of_factors_add_up_to_the_factors_contributions(
+    coefficients: tuple[float, ...], background_rows: int
+) -> None:
+    model, features = trained()
+    changed, rows = calibrated(model, *coefficients), features.iloc[:50]
+    background = features.iloc[100 : 100 + background_rows] if background_rows else None
+    base, shares = explain.contributions(changed, rows, background)
+    found = explain.interactions(changed, rows, SPECS, background)
+    factors = explain.by_factor(shares, SPECS)
+    assert found.factors == tuple(factors.columns) == ("overload", "discomfort")
+    assert found.base == pytest.approx(np.full(50, base), abs=1e-9)
+    assert found.values.sum(axis=2) == pytest.approx(factors.to_numpy(), abs=1e-9)
+    assert (found.values[:, 0, 1] == found.values[:, 1, 0]).all()
+    assert np.abs(found.values[:, 0, 1]).max() > 0.05  # load and soreness multiply in what they were taught
+
+
+def test_pairs_are_told_with_both_sides_strongest_first() -> None:
+    values = np.array([[[0.5, 0.1, -0.3], [0.1, 0.2, 0.0], [-0.3, 0.0, 0.4]]])
+    pairs = explain.Interactions(("a", "b", "c"), np.zeros(1), values).pairs(0)
+    assert pairs.to_dict("list") == {"one": ["a", "a", "b"], "other": ["c", "b", "c"], "effect": [-0.6, 0.2, 0.0]}
+
+
+def test_pairs_in_a_score_taken_from_a_shorter_horizon_are_that_models() -> None:
+    model, features = trained()
+    models = (calibrated(model, 0.0, 1.0), replace(calibrated(model, -1.0, 0.4), horizon_days=14))
+    predicted = estimator.predict(models, features)
+    found = explain.interactions_of_prediction(models, predicted, features, 14, SPECS)
+    row = int(np.flatnonzero(predicted.source_horizon[1] == 7)[0])
+    own = explain.interactions(models[0], features.iloc[[row]], SPECS)
+    assert found.values[row] == pytest.approx(own.values[0], abs=1e-12)
+    assert found.base + found.values.sum(axis=(1, 2)) == pytest.approx(predicted.log_odds[1], abs=1e-9)
 
 
 def test_factors_are_signed_sums_of_their_features() -> None:
