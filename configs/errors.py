@@ -7,7 +7,8 @@
     ├── StoreBusy       6  another process holds the store
     ├── ConfigError     7  a file in configs/ is wrong
     ├── IntegrityError  8  a self-check failed (replay, additivity): nothing was written
-    └── SystemRefused   9  any other trouble with a file or folder (rights, a full disk)
+    ├── SystemRefused   9  any other trouble with a file or folder (rights, a full disk)
+    └── DeliveryFailed 11  the mail server refused the report or could not be reached; its files are written
 
 Exit codes 4 (some rows quarantined, the rest came in) and 10 (the gate kept the champion) are outcomes and not
 errors; 1 is a defect of Strainwatch itself.
@@ -51,3 +52,7 @@ class IntegrityError(StrainwatchError):
 
 class SystemRefused(StrainwatchError):
     exit_code = 9
+
+
+class DeliveryFailed(StrainwatchError):
+    exit_code = 11

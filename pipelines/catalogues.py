@@ -1,4 +1,4 @@
-"""`python -m pipelines.catalogues`: brings the report's translations up to date with its texts, or checks that they are.
+"""`python -m pipelines.catalogues`: brings the report's translations up to date with its texts, or checks them.
 
 Every marked text of serving/report and every text of configs/ that the report prints gets an entry in each
 locale/<language>/LC_MESSAGES/strainwatch.po; translations stay, and entries of texts that are gone go. A new language

@@ -214,8 +214,23 @@ def explain(
 def report(
     store: StoreOption,
     as_of: AsOfOption = None,
+    formats: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            help="What to write, with commas between: html (one file that needs no network), pdf, csv, xlsx, mail.",
+        ),
+    ] = "html",
+    language: Annotated[
+        str | None,
+        typer.Option("--language", help="en or de, also with a region, as in en_US. Default: as report.toml says."),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Write the mail as a file (.eml) instead of sending it.")
+    ] = False,
     out: Annotated[
-        Path | None, typer.Option("--out", help="Folder for the file. Default: reports/ in the store.", file_okay=False)
+        Path | None,
+        typer.Option("--out", help="Folder for the files. Default: reports/ in the store.", file_okay=False),
     ] = None,
     names: Annotated[
         Path | None,
@@ -225,18 +240,26 @@ def report(
     wait: WaitOption = 60.0,
     as_json: JsonOption = False,
 ) -> None:
-    """Write the weekly report as one HTML file that needs no network. Scores the moment first if nobody has."""
+    """Write the weekly report as files or mail it. Scores the moment first if nobody has.
+
+    Mail goes out as [delivery] of report.toml says; the password comes from STRAINWATCH_SMTP_PASSWORD.
+    """
     from pipelines.clock import utc_now
     from pipelines.console import print_json, working
-    from pipelines.weekly import write_report
+    from pipelines.weekly import Order, formats_of, write_report
 
+    order = Order(formats_of(formats), language, out, names, configs, dry_run, wait)
     with store_run(store, "report") as (opened, facts), working("writing the report"):
-        written = write_report(opened, as_of, utc_now(), out=out, names=names, configs_folder=configs, wait_s=wait)
+        written = write_report(opened, as_of, utc_now(), order)
         facts |= {"as_of": f"{written.report.as_of.isoformat()}"}
     if as_json:
-        print_json({"report": str(written.path)})
-    else:
-        say(str(written.path))
+        files = [str(path) for path in written.files]
+        print_json({"report": files[0] if files else None, "files": files, "mailed": written.mailed})
+        return
+    for path in written.files:
+        say(str(path))
+    if written.mailed is not None:
+        say(f"Mailed to {written.mailed}.")
 
 
 @app.command(epilog=EXIT_CODES)

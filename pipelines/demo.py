@@ -22,7 +22,7 @@ from pipelines.run_log import append_run
 from pipelines.show import explained, reasons_in_words
 from pipelines.simulate import simulate, write_exports, write_truth
 from pipelines.train import Trained, load_recipe
-from pipelines.weekly import write_report
+from pipelines.weekly import Order, write_report
 from serving.report.wording import percent
 
 MARKER = ".strainwatch-demo"
@@ -75,7 +75,7 @@ def run_demo(out: Path, athletes: int, seasons: int, seed: int, now: datetime, p
     until = mondays[0] - pd.Timedelta(days=1)
     trained, _ = train_and_ask(store, load_recipe(), until, now, progress, load_limits())
     last = _score_all(store, mondays, now, progress)
-    written = write_report(store, f"{mondays[-1]:%Y-%m-%d}", now, configs_folder=_titled(out / "configs"))
+    written = write_report(store, f"{mondays[-1]:%Y-%m-%d}", now, Order(configs_folder=_titled(out / "configs")))
     append_run(store.path, "demo", now, 0, {"athletes": athletes, "seasons": seasons, "seed": seed})
     return Demo(written.path, store.path, trained.bundle.version, _highest(last), _notes(trained, seed))
 

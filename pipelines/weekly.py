@@ -1,17 +1,18 @@
-"""The weekly report: what was said at a moment and before, beside the data as they stood then, as one HTML file."""
+"""The weekly report: what was said at a moment and before, beside the data as they stood then, in files and by mail."""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from configs.errors import FileRefused
+from configs.errors import DeliveryFailed, FileRefused, NotReady, WrongArgument
 from features.labels import onsets
 from features.row_facts import prepare
 from features.windows import known_by
@@ -19,43 +20,139 @@ from models.bundle import Bundle
 from models.registry import champion
 from pipelines.daily import moment, score_database, score_day
 from pipelines.data import Store, read_tables, write_aside
-from serving.report import WeeklyReport, build_report, load_report_settings, render_html
+from serving.report import ReportSettings, WeeklyReport, build_report, load_report_settings, render_html
+from serving.report.language import require
+
+FORMATS = ("html", "pdf", "csv", "xlsx", "mail")
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is asked for: formats among FORMATS, a language instead of the settings' own, mail sent or only written.
+
+    `names` is a CSV file with the columns athlete_id and name: pseudonyms turn into names in what this order writes
+    and in nothing else.
+    """
+
+    formats: tuple[str, ...] = ("html",)
+    language: str | None = None
+    out: Path | None = None
+    names: Path | None = None
+    configs_folder: Path | None = None
+    dry_run: bool = False
+    wait_s: float = 0.0
 
 
 @dataclass(frozen=True)
 class Written:
-    """A report on disk and what it says."""
+    """A report on disk and what it says; `mailed` is how many recipients the mail server took it for."""
 
-    path: Path
+    files: tuple[Path, ...]
     report: WeeklyReport
+    mailed: int | None = None
+
+    @property
+    def path(self) -> Path:
+        return self.files[0]
 
 
-def write_report(
-    store: Store,
-    as_of: str | None,
-    now: datetime,
-    *,
-    out: Path | None = None,
-    names: Path | None = None,
-    configs_folder: Path | None = None,
-    wait_s: float = 0.0,
-) -> Written:
-    """Write the report of one moment into `out` (default: the store's own folder), scoring the moment if need be.
+def formats_of(text: str) -> tuple[str, ...]:
+    """The formats of a list such as "html,pdf", each once; raises WrongArgument for an unknown one."""
+    found = tuple(dict.fromkeys(part.strip().lower() for part in text.split(",") if part.strip()))
+    unknown = [name for name in found if name not in FORMATS]
+    if unknown or not found:
+        wrong = f"{unknown[0]!r} is not known" if unknown else "nothing is given"
+        raise WrongArgument(f"--format: {wrong}. Give some of {','.join(FORMATS)}.")
+    return found
 
-    `names` is a CSV file with the columns athlete_id and name: pseudonyms turn into names in this file only.
-    Raises NotReady without champion or data, FileRefused for a names file that cannot be read.
+
+def write_report(store: Store, as_of: str | None, now: datetime, order: Order = Order()) -> Written:
+    """Write the report of one moment into the order's folder (default: the store's own), scoring it if need be.
+
+    Everything is made before anything is written, and the files are written before anything is mailed. Raises
+    NotReady without champion or data or for mail that is not set up, FileRefused for a names file that cannot be
+    read, ConfigError for an unknown language, DeliveryFailed for what the mail server did not take.
     """
+    settings = _settings(order)
     bundle, _ = champion(store.path)
     instant = moment(as_of, bundle.target, now)
-    given = read_names(names) if names else {}
+    given = read_names(order.names) if order.names else {}
     if not _is_scored(store, instant, bundle):
-        score_day(store, instant.isoformat(), now, wait_s=wait_s, configs_folder=configs_folder)
-    report = _build(store, instant, bundle, given, configs_folder)
-    folder = out or store.path / "reports"
+        score_day(store, instant.isoformat(), now, wait_s=order.wait_s, configs_folder=order.configs_folder)
+    report = _build(store, instant, bundle, given, settings)
+    made = _Made(report, f"strainwatch-{report.date:%Y-%m-%d}")
+    contents = {made.name(kind): made.of(kind) for kind in order.formats if kind != "mail"}
+    message = made.message() if "mail" in order.formats else None
+    if message is not None and order.dry_run:
+        contents[made.name("eml")] = bytes(message)
+    folder = order.out or store.path / "reports"
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"strainwatch-{report.date:%Y-%m-%d}.html"
-    write_aside(path, render_html(report).encode("utf-8"))
-    return Written(path, report)
+    for name, content in contents.items():
+        write_aside(folder / name, content)
+    files = tuple(folder / name for name in contents)
+    return Written(files, report, None if message is None or order.dry_run else _mail(message, settings))
+
+
+def _settings(order: Order) -> ReportSettings:
+    """The settings with the order's language, all that could refuse the order checked before any work."""
+    settings = load_report_settings(order.configs_folder)
+    if order.language:
+        require(order.language, "--language")
+        settings = replace(settings, language=order.language)
+    if "pdf" in (*order.formats, *(settings.delivery.attach if "mail" in order.formats else ())):
+        from serving.report.pdf import require_pdf
+
+        require_pdf()
+    if "mail" in order.formats and not settings.delivery.is_set_up:
+        raise NotReady("mail is not set up: fill host, from and to in [delivery] of your own report.toml (--configs).")
+    return settings
+
+
+@dataclass
+class _Made:
+    """One report in its formats, each made once: a mail may attach what is written as well."""
+
+    report: WeeklyReport
+    stem: str
+    done: dict[str, bytes] = field(default_factory=dict)
+
+    def name(self, kind: str) -> str:
+        return f"{self.stem}.{kind}"
+
+    def of(self, kind: str) -> bytes:
+        if kind not in self.done:
+            self.done[kind] = self._makers()[kind]()
+        return self.done[kind]
+
+    def message(self) -> EmailMessage:
+        from serving.report.mail import compose
+
+        delivery = self.report.settings.delivery
+        return compose(self.report, delivery, {kind: (self.name(kind), self.of(kind)) for kind in delivery.attach})
+
+    def _makers(self) -> Mapping[str, Callable[[], bytes]]:
+        from serving.report.pdf import render_pdf
+        from serving.report.sheet import render_csv, render_xlsx
+
+        return {
+            "html": lambda: render_html(self.report).encode("utf-8"),
+            "pdf": lambda: render_pdf(self.of("html").decode("utf-8")),
+            "csv": lambda: render_csv(self.report),
+            "xlsx": lambda: render_xlsx(self.report),
+        }
+
+
+def _mail(message: EmailMessage, settings: ReportSettings) -> int:
+    """Send it; raises DeliveryFailed also where the server took it for some recipients only."""
+    from serving.report.mail import send
+
+    sent = send(message, settings.delivery)
+    if sent.refused:
+        listed = "; ".join(f"{address}: {reason}" for address, reason in sent.refused.items())
+        raise DeliveryFailed(
+            f"the report was mailed to {sent.accepted} of {len(settings.delivery.to)}; refused: {listed}."
+        )
+    return sent.accepted
 
 
 def _is_scored(store: Store, instant: pd.Timestamp, bundle: Bundle) -> bool:
@@ -72,12 +169,11 @@ def _build(
     instant: pd.Timestamp,
     bundle: Bundle,
     names: Mapping[str, str],
-    configs_folder: Path | None,
+    settings: ReportSettings,
 ) -> WeeklyReport:
     then = prepare(known_by(read_tables(store), instant), bundle.target)
     happened = onsets(then, bundle.target)
     first_known = then["injuries"].groupby("injury_id")["known_at"].min()
-    settings = load_report_settings(configs_folder)
     database = score_database(store)
     try:
         since = instant - pd.Timedelta(weeks=settings.track_record_weeks + 1)

@@ -23,7 +23,8 @@ EXIT_CODES = """Exit codes: 0 done; 1 a defect of Strainwatch; 2 wrong command l
 6 another process holds the store; 7 a config file is wrong;
 8 a self-check failed, nothing was written;
 9 the system refused a file or folder;
-10 the gate kept the champion; 130 interrupted."""
+10 the gate kept the champion;
+11 the mail server refused the report or could not be reached; 130 interrupted."""
 
 READ_ONLY = ("evaluate", "replay", "explain", "features show", "models list", "models log", "runs compare")
 """Commands that write nothing but their line in the run log: they work on a store that cannot be written to."""

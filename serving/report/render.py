@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,8 @@ SMALL_ODDS = 1.03
 def render_html(report: WeeklyReport) -> str:
     """The report as HTML that needs no network, no font and no script from elsewhere."""
     with speaking(report.settings.language, report.settings.own_words):
-        return _ENVIRONMENT.get_template("report.html.j2").render(
+        page = environment().get_template("report.html.j2")
+        return page.render(
             report=report,
             cuts=cuts(report),
             axis=axis(report),
@@ -194,4 +196,7 @@ def _environment() -> Environment:
     return found
 
 
-_ENVIRONMENT = _environment()
+@cache
+def environment() -> Environment:
+    """The templates, with the filters and words that they use; each text in the language in use."""
+    return _environment()

@@ -10,7 +10,8 @@ from typing import Any
 from configs import load, reject_unknown
 from configs.errors import ConfigError
 from models.alerts import AlertPolicy, alert_policy
-from serving.report.language import dynamic, require
+from serving.report.delivery import Delivery, delivery
+from serving.report.language import SOURCE, dynamic, require
 
 
 @dataclass(frozen=True)
@@ -39,11 +40,15 @@ class ReportSettings:
     old_after_days: int
     share_missing: float
     bands_spanned: int
+    uncertain_below: float
+    hidden_below: float
     too_few_below: int
+    percent_within: float
     squads: Mapping[str, str]
     language: str
     words: Mapping[str, Mapping[str, str]]
     """A club's own translations: by language, by the English text."""
+    delivery: Delivery
 
     def translated(self) -> ReportSettings:
         """The same with its title and bands in the language in use."""
@@ -82,18 +87,19 @@ _SECTIONS: Mapping[str, tuple[str, ...]] = {
         "silent_after_days",
     ),
     "confidence": ("old_after_days", "share_missing", "bands_spanned"),
-    "evidence": ("too_few_below",),
+    "stability": ("uncertain_below", "hidden_below"),
+    "evidence": ("too_few_below", "percent_within"),
 }
 
 
-_PLAIN = {"title", "language", "horizon_days", "alerts", "bands", "squads", "words"}
+_PLAIN = {"title", "language", "horizon_days", "alerts", "bands", "squads", "words", "delivery"}
 
 
 def load_report_settings(folder: Path | None = None) -> ReportSettings:
     """configs/report.toml, or the copy in `folder`; raises ConfigError with the entry that is wrong."""
     content = load("report.toml", folder)
     reject_unknown(content, _PLAIN | set(_SECTIONS), "report.toml")
-    language = str(_entry(content, "language", "report.toml"))
+    language = str(content.get("language", SOURCE))
     require(language, "report.toml, language")
     plain = {key: value for name, keys in _SECTIONS.items() for key, value in _section(content, name, keys).items()}
     return ReportSettings(
@@ -104,6 +110,7 @@ def load_report_settings(folder: Path | None = None) -> ReportSettings:
         squads={str(key): str(name) for key, name in content.get("squads", {}).items()},
         language=language,
         words=_words(content.get("words", {})),
+        delivery=delivery(load("report.toml")["delivery"] | content.get("delivery", {})),
         **plain,
     )
 

@@ -1,0 +1,47 @@
+"""The report as PDF: the HTML in its print rules, on A4, by PlutoPrint (an extra; its wheels bring all they need)."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from configs.errors import NotReady, SystemRefused
+
+INSTALL = "a PDF needs PlutoPrint, which is not installed: pip install 'strainwatch[pdf]'."
+
+
+def require_pdf() -> None:
+    """Raise NotReady unless PDFs can be written here."""
+    _plutoprint()
+
+
+def render_pdf(html: str) -> bytes:
+    """The HTML as it prints. Nothing is fetched: the HTML stands by itself, and any address in it is refused."""
+    plutoprint = _plutoprint()
+    book = plutoprint.Book(plutoprint.PAGE_SIZE_A4, media=plutoprint.MEDIA_TYPE_PRINT)
+    book.custom_resource_fetcher = _nothing(plutoprint)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "report.pdf"
+        try:
+            book.load_html(html, base_url="about:blank")
+            book.write_to_pdf(str(path))
+        except plutoprint.Error as error:
+            raise SystemRefused(f"the PDF could not be written: {error}. Choose another format.") from error
+        return path.read_bytes()
+
+
+def _plutoprint() -> Any:
+    try:
+        import plutoprint
+    except ImportError as error:
+        raise NotReady(INSTALL) from error
+    return plutoprint
+
+
+def _nothing(plutoprint: Any) -> Any:
+    class Nothing(plutoprint.ResourceFetcher):  # type: ignore[misc]
+        def fetch_url(self, url: str) -> Any:
+            raise ValueError(f"{url}: a report needs nothing from elsewhere")
+
+    return Nothing()

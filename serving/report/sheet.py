@@ -1,0 +1,165 @@
+"""The report as a table for a spreadsheet: one row per athlete, saying what the first page and the squad table say."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Iterator
+from datetime import date as Date
+from typing import Any
+
+from serving.report.content import AthleteRow, Flag, WeeklyReport
+from serving.report.language import _, ngettext, speaking
+from serving.report.wording import as_title
+
+Cell = str | float | Date | None
+SHARE = "0.00%"
+STARTS_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+"""A text that begins so is taken for a formula by spreadsheets; a name or note must not become one."""
+
+
+def render_csv(report: WeeklyReport) -> bytes:
+    """Comma-separated UTF-8 with the mark that Excel needs; dates as ISO, shares as decimals, in every language."""
+    with speaking(report.settings.language, report.settings.own_words):
+        lines = [[_as_text(cell) for cell in line] for line in _lines(report)]
+    file = io.StringIO(newline="")
+    csv.writer(file).writerows(lines)
+    return file.getvalue().encode("utf-8-sig")
+
+
+def render_xlsx(report: WeeklyReport) -> bytes:
+    """A workbook: the table with typed dates and shares, and a sheet on what it is and when not to trust it."""
+    from openpyxl import Workbook
+
+    with speaking(report.settings.language, report.settings.own_words):
+        book = Workbook()
+        _fill(book.active, report)
+        _explain(book.create_sheet(_("About")), report)
+    # Excel's own times of creation would make the same report differ from one minute to the next.
+    book.properties.created = book.properties.modified = report.as_of.to_pydatetime().replace(tzinfo=None)
+    book.properties.creator, book.properties.title = "Strainwatch", f"{report.title}, {report.week}"
+    file = io.BytesIO()
+    book.save(file)
+    return file.getvalue()
+
+
+def _lines(report: WeeklyReport) -> list[list[Cell]]:
+    return [[*_header(report)], *_rows(report)]
+
+
+def _header(report: WeeklyReport) -> list[str]:
+    days = report.settings.horizon_days
+    return [
+        _("Athlete"),
+        _("Squad"),
+        _("Day"),
+        _("Place on the first page"),
+        _("Band"),
+        ngettext("Score, {n} day (share)", "Score, {n} days (share)", days),
+        _("Interval from (share)"),
+        _("Interval to (share)"),
+        _("Since last week"),
+        _("What moves the score most"),
+        _("Check first"),
+        _("Fixed facts"),
+        _("Injuries in two years"),
+        _("Confidence"),
+        _("Measurements missing (share)"),
+        _("Not scored, or not by the model: why"),
+    ]
+
+
+def _rows(report: WeeklyReport) -> Iterator[list[Cell]]:
+    """The flagged in the order of the first page, the others by score, then those who were not scored."""
+    flags = {flag.row.athlete_id: (place, flag) for place, flag in enumerate(report.flags, start=1)}
+    day = report.date.date()
+    for _place, flag in flags.values():
+        yield _row(flag.row, day, *flags[flag.row.athlete_id])
+    for row in report.rows:
+        if row.athlete_id not in flags:
+            yield _row(row, day, None, None)
+    for item in report.not_scored:
+        yield [item.name, "", day, *[None] * 12, as_title(item.reason)]
+
+
+def _row(row: AthleteRow, day: Date, place: int | None, flag: Flag | None) -> list[Cell]:
+    return [
+        row.name,
+        row.squad,
+        day,
+        place,
+        row.band.label,
+        _figure(row.probability),
+        _figure(row.lower),
+        _figure(row.upper),
+        as_title(row.change.text),
+        flag.sentence if flag else "; ".join(f"{share.factor.label}: {share.leading.text}" for share in row.named),
+        " ".join(check.prompt for check in flag.checks) if flag else "",
+        as_title("; ".join(flag.fixed)) if flag else "",
+        as_title("; ".join(flag.injuries)) if flag else "",
+        as_title("; ".join((_(row.confidence.grade), *row.confidence.reasons))),
+        _figure(row.share_missing),
+        as_title(row.by_history),
+    ]
+
+
+def _figure(value: float) -> float | None:
+    return None if math.isnan(value) else round(value, 6)
+
+
+def _as_text(cell: Cell) -> str:
+    if isinstance(cell, Date):
+        return cell.isoformat()
+    if isinstance(cell, str):
+        return f"'{cell}" if cell.startswith(STARTS_FORMULA) else cell
+    return "" if cell is None else str(cell)
+
+
+def _fill(sheet: Any, report: WeeklyReport) -> None:
+    from openpyxl.styles import Alignment, Font
+
+    sheet.title = f"{report.date:%Y-%m-%d}"
+    for place, line in enumerate(_lines(report), start=1):
+        for column, cell in enumerate(line, start=1):
+            _write(sheet.cell(place, column), cell)
+    for cell in sheet[1]:
+        cell.font, cell.alignment = Font(bold=True), Alignment(wrap_text=True, vertical="top")
+    widths = (14, 14, 12, 9, 11, 9, 9, 9, 30, 70, 55, 30, 30, 40, 11, 40)
+    for column, width in zip(sheet.columns, widths, strict=True):
+        sheet.column_dimensions[column[0].column_letter].width = width
+    sheet.freeze_panes, sheet.auto_filter.ref = "B2", sheet.dimensions
+    sheet.print_title_rows, sheet.page_setup.orientation, sheet.page_setup.paperSize = "1:1", "landscape", 9
+    sheet.page_setup.fitToHeight, sheet.sheet_properties.pageSetUpPr.fitToPage = 0, True
+
+
+def _write(cell: Any, value: Cell) -> None:
+    """A text is written as a text, whatever it begins with; shares and dates carry their format."""
+    from openpyxl.styles import Alignment
+
+    cell.value = value
+    cell.alignment = Alignment(wrap_text=True, vertical="top")
+    if isinstance(value, str):
+        cell.data_type = "s"
+        cell.quotePrefix = value.startswith(STARTS_FORMULA)
+    elif isinstance(value, float):
+        cell.number_format = SHARE
+    elif isinstance(value, Date):
+        cell.number_format = "yyyy-mm-dd"
+
+
+def _explain(sheet: Any, report: WeeklyReport) -> None:
+    from openpyxl.styles import Alignment, Font
+
+    facts = [
+        report.title,
+        report.week,
+        _("Decision support, not diagnosis. Contains health data: for authorised staff only."),
+        *([_("The ranking is not shown to be better than chance on this data.")] if report.ranking != "better" else []),
+        _("When not to trust this"),
+        *report.cautions,
+    ]
+    for place, text in enumerate(facts, start=1):
+        _write(sheet.cell(place, 1), text)
+    sheet["A1"].font = Font(bold=True)
+    sheet.column_dimensions["A"].width, sheet["A1"].alignment = 110, Alignment(wrap_text=True)
