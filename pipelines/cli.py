@@ -188,6 +188,18 @@ def explain(
     store: StoreOption,
     athlete: Annotated[str, typer.Option("--athlete", help="The athlete's id.")],
     as_of: AsOfOption = None,
+    against: Annotated[
+        str | None,
+        typer.Option(
+            "--against",
+            help="Also explain the score against these athlete-days: squad (the others this morning), own (the "
+            "athlete's last 26 weeks) or training (what the model learnt from). See docs/explanations.md.",
+            show_default=False,
+        ),
+    ] = None,
+    interactions: Annotated[
+        bool, typer.Option("--interactions", help="Also which pairs of factors do more together than alone.")
+    ] = False,
     configs: ConfigsOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -195,19 +207,26 @@ def explain(
     from pipelines.clock import utc_now
     from pipelines.console import print_json, working
     from pipelines.daily import explain_athlete
+    from pipelines.explaining import against_named, show_parts, take_apart
     from pipelines.show import show_explanation
 
+    background = against_named(against)
     with store_run(store, "explain") as (opened, _), working("explaining"):
         found = explain_athlete(opened, athlete, as_of, utc_now(), configs)
+        is_asked = background is not None or interactions
+        parts = take_apart(opened, found, athlete, background, interactions) if is_asked else None
     if as_json:
         print_json(
             {
                 "predictions": found.predictions.to_dict("records"),
                 "explanations": found.explanations.to_dict("records"),
+                **({"parts": parts.as_json()} if parts else {}),
             }
         )
-    else:
-        show_explanation(found.predictions, found.explanations, found.bundle, found.date)
+        return
+    show_explanation(found.predictions, found.explanations, found.bundle, found.date)
+    if parts:
+        show_parts(parts, found.bundle.factors)
 
 
 @app.command(epilog=EXIT_CODES)
