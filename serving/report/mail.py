@@ -44,12 +44,12 @@ def compose(report: WeeklyReport, delivery: Delivery, files: Mapping[str, tuple[
     message["From"], message["To"] = delivery.sender, ", ".join(delivery.to)
     message["Date"] = format_datetime(pd.Timestamp.now("UTC").to_pydatetime())
     message["Message-ID"] = make_msgid("strainwatch", parseaddr(delivery.sender)[1].rpartition("@")[2])
-    message["Content-Language"] = report.settings.language.replace("_", "-")
     message.set_content(text)
     message.add_alternative(html, subtype="html")
     for kind, (name, content) in files.items():
         main, sub = TYPES[kind]
         message.add_attachment(content, maintype=main, subtype=sub, filename=name)
+    message["Content-Language"] = report.settings.language.replace("_", "-")
     return message
 
 
