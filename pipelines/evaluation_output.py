@@ -16,33 +16,10 @@ from rich.table import Column, Table
 from models.breakdown import LEAST_EVENTS
 from models.card.facts import figure
 from models.evaluation import Evaluation
+from models.measures import MEASURES
 from models.metrics import Metric
 from models.tested import MODEL
 from pipelines.console import out, right
-
-SHORT_LABELS = {
-    "event_rate": "event rate",
-    "auroc": "AUROC",
-    "auroc_pooled": "AUROC pooled over folds",
-    "average_precision": "average precision",
-    "prevalence_line": "average precision of chance",
-    "precision_above_chance": "difference of the two",
-    "brier": "Brier",
-    "scaled_brier": "scaled Brier",
-    "calibration_slope": "calibration slope",
-    "calibration_intercept": "calibration intercept",
-    "observed_expected": "observed : expected",
-    "ici": "ICI (mean distance of curve)",
-    "e50": "E50 (median distance)",
-    "e90": "E90 (90th percentile)",
-    "net_benefit": "net benefit",
-    "alert_rate": "flags per athlete-week",
-    "alert_precision": "alert precision",
-    "alert_recall": "alert recall of injuries",
-    "false_alerts_per_injury": "false alerts per injury found",
-    "warning_days": "median days of warning",
-}
-"""The model's own measures, in the order of the table."""
 
 _BESIDE = ("auroc", "average_precision", "calibration_slope", "observed_expected", "alert_recall")
 _GROUPS = ("event_rate", "mean_risk", "alert_rate", "auroc", "observed_expected", "calibration_slope")
@@ -133,7 +110,7 @@ def _own(evaluation: Evaluation, horizons: Sequence[int]) -> Section:
     }
     rows = [
         (words, *(_with_interval(found.get((name, horizon))) for horizon in horizons))
-        for name, words in SHORT_LABELS.items()
+        for name, words in MEASURES.items()
     ]
     sizes = [found["auroc", horizon] for horizon in horizons]
     counts = ("athlete-days", *(f"{each.n_rows:,}" for each in sizes))
@@ -152,7 +129,7 @@ def _beside(evaluation: Evaluation, horizon: int) -> Section:
         gain = "" if model == MODEL else _with_interval(found.get((MODEL, model, "auroc")))
         words = "this model" if model == MODEL else evaluation.names[model]
         rows.append((words, *own, gain))
-    header = ("", *(SHORT_LABELS[name] for name in _BESIDE), "this model's AUROC less its")
+    header = ("", *(MEASURES[name] for name in _BESIDE), "this model's AUROC less its")
     title = f"{horizon} days, beside what it must beat, in the same folds {_INTERVALS}"
     return Section(title, header, tuple(rows))
 
@@ -166,7 +143,7 @@ def _by(
         (str(value), *(_cells(part, measures)), str(part["n_events"].iloc[0]))
         for value, part in lines.groupby(key, sort=False)
     ]
-    header = (words, *(SHORT_LABELS[measure] for measure in measures), "injuries")
+    header = (words, *(MEASURES[measure] for measure in measures), "injuries")
     return Section(f"{title}, {horizon} days {_INTERVALS}", header, tuple(rows))
 
 
@@ -182,7 +159,7 @@ def _subgroups(evaluation: Evaluation, horizon: int, every: bool) -> Iterator[Se
         if every or injuries >= LEAST_EVENTS:
             sizes = (f"{part['n_athletes'].iloc[0]:,}", f"{part['n_rows'].iloc[0]:,}", str(injuries))
             rows.append((f"{by}: {subgroup}", *sizes, *_cells(part, _GROUPS)))
-    words = {**SHORT_LABELS, "mean_risk": "mean predicted"}
+    words = {**MEASURES, "mean_risk": "mean predicted"}
     header = ("", "athletes", "days", "injuries", *(words[name] for name in _GROUPS))
     note = (
         f"{few} subgroups have fewer than {LEAST_EVENTS} injuries within {horizon} days: "
@@ -199,7 +176,7 @@ def _designs(evaluation: Evaluation) -> Section:
         reasons = {str(reason) for reason in part["reason"].dropna() if part["n_rows"].iloc[0] == 0}
         notes.append(f"{design}: flattered by {part['flatters'].iloc[0]}." if not reasons else "")
         notes += [f"{design}: not to be had, it {reason}." for reason in reasons]
-    header = ("", *(SHORT_LABELS[name] for name in _DESIGNS), "injuries")
+    header = ("", *(MEASURES[name] for name in _DESIGNS), "injuries")
     title = f"The same model under other splits, {table['horizon_days'].iloc[0]} days {_INTERVALS}"
     return Section(title, header, tuple(rows), "\n".join(filter(None, notes)))
 

@@ -16,13 +16,13 @@ from rich.table import Table
 
 from models.baselines import LABELS
 from models.gate import with_interval
+from models.measures import MEASURES
 from models.metrics import Metric
 from models.season import AGAINST, BESIDE
 from models.season_figure import season_figure
 from models.tested import MODEL
 from pipelines.console import out, right
 from pipelines.data import write_aside
-from pipelines.evaluation_output import SHORT_LABELS
 from pipelines.walk_forward import ALREADY, Replayed
 from serving.report.wording import percent
 
@@ -188,7 +188,7 @@ def _metric_tables(season: Replayed) -> Iterator[Table]:
         table = Table("", *(right(label) for label in names.values()), title=title)
         for metric in (name for name in _SHOWN if (name, MODEL) in found):
             cells = (_cell(found[metric, model]) for model in names)
-            table.add_row(SHORT_LABELS.get(metric, metric.replace("_", " ")), *cells)
+            table.add_row(MEASURES.get(metric, metric.replace("_", " ")), *cells)
         yield table
 
 

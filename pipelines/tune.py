@@ -20,13 +20,13 @@ from configs.errors import StoreBusy, WrongArgument
 from features.specs import fingerprint as specs_fingerprint
 from models import registry
 from models.evaluation import Evaluation
+from models.measures import MEASURES
 from models.metrics import Metric
 from models.tested import MODEL
 from models.tuning import Search, Trial, Tuned, Tuning, search
 from models.tuning_record import RECORD, TuningRecord
 from pipelines.console import Report
 from pipelines.data import Store, fingerprint, write_aside
-from pipelines.evaluation_output import SHORT_LABELS
 from pipelines.stability import rows_to_learn_from
 from pipelines.train import Recipe, TrainingSet, directions, training_set, try_evaluation
 
@@ -187,7 +187,7 @@ def outer_folds(evaluation: Evaluation | None, trials: int) -> dict[str, Any]:
     rows = [row for horizon in evaluation.horizons_days for row in _differences(evaluation, horizon)]
     said = [
         f"Nested, on outer folds that no search touched: the best of {trials} trials changes "
-        f"{SHORT_LABELS[row['metric']]} ({row['horizon_days']} days) by {row['words']}."
+        f"{MEASURES[row['metric']]} ({row['horizon_days']} days) by {row['words']}."
         for row in rows
         if row["metric"] in ("auroc", "scaled_brier")
     ]

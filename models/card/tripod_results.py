@@ -8,12 +8,7 @@ from models.card.facts import MODEL, Facts, has_interval, interval, listed, many
 from models.card.lines import Answer, CardTable, Line, gate, met, not_applicable, not_met, numbered
 from models.card.tripod_methods import fairness, squads
 from models.card.tripod_setting import supplied
-
-SHOWN = (
-    "event_rate", "auroc", "average_precision", "calibration_slope", "calibration_intercept", "observed_expected",
-    "brier", "scaled_brier", "net_benefit",
-)  # fmt: skip
-"""Measures of the card's table of performance, in its order; others that an evaluation has follow."""
+from models.measures import MEASURES
 
 
 def results_lines(facts: Facts, before: Sequence[Line]) -> tuple[Line, ...]:
@@ -150,9 +145,13 @@ def _performance_table(facts: Facts, horizon_days: int) -> CardTable | None:
     if not here:
         return None
     models = list(dict.fromkeys(each["model"] for each in here))
-    names = sorted(dict.fromkeys(each["name"] for each in here), key=_place)
+    given = {each["name"] for each in here}
+    names = [*(name for name in MEASURES if name in given), *sorted(given - set(MEASURES))]
     rows = tuple(
-        (name.replace("_", " "), *(short_interval(facts.metric(name, horizon_days, model)) for model in models))
+        (
+            MEASURES.get(name, name.replace("_", " ")),
+            *(short_interval(facts.metric(name, horizon_days, model)) for model in models),
+        )
         for name in names
     )
     auroc = facts.metric("auroc", horizon_days) or here[0]
@@ -162,10 +161,6 @@ def _performance_table(facts: Facts, horizon_days: int) -> CardTable | None:
     )
     header = ("Measure", *(facts.label(model) for model in models))
     return CardTable(caption, header, rows, tuple(range(1, len(header))), "metrics.evaluation.metrics")
-
-
-def _place(name: str) -> tuple[int, str]:
-    return (SHOWN.index(name) if name in SHOWN else len(SHOWN), name)
 
 
 def comparison_table(facts: Facts) -> CardTable | None:
