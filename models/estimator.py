@@ -265,16 +265,35 @@ def _fit_straight(
     scaled = scale.of(values)
     # Members are fitted side by side; each call of BLAS with threads of its own would wait for the others'.
     with threadpool_limits(limits=1, user_api="blas"):
-        found = pool.map(lambda own: fit_weights(scaled, directions, label, own.astype(np.float64), penalty), copies)
+        near = fit_weights(scaled, directions, label, np.ones(len(label)), penalty)
+        found = pool.map(lambda own: fit_weights(scaled, directions, label, own.astype(float), penalty, near), copies)
         weights = np.vstack(list(found))
     return Straight(scale, tuple(map(tuple, weights.tolist()))), weights @ scaled.T
 
 
 def out_of_bag(scores: Floats, is_unseen: NDArray[np.bool_]) -> Floats:
-    """Mean of `scores` (members, rows) over the members for which a row is unseen; NaN where there is none."""
+    """What the bag may be expected to score each row, from those of its `scores` (members, rows) that never saw it.
+
+    NaN where every member saw it. The mean of a few members strays further than the mean of all that scores a new
+    athlete, and a calibration fitted to it would have too small a slope. So each row's mean is drawn to the mean of
+    all rows by as much as its members differ (regression calibration; Carroll et al. 2006, Measurement Error in
+    Nonlinear Models, ch. 4).
+    """
     count = is_unseen.sum(axis=0)
     total = np.where(is_unseen, scores, 0.0).sum(axis=0)
-    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+    mean = np.where(count > 0, total / np.maximum(count, 1), np.nan)
+    several = count > 1
+    if not several.any():
+        return mean
+    strays = np.where(is_unseen, scores - mean, 0.0)[:, several]
+    noise = float((strays**2).sum() / (count[several] - 1).sum())  # variance of one member around the whole bag
+    scored = count > 0
+    centre = mean[scored].mean()
+    signal = max(float(mean[scored].var() - (noise / count[scored]).mean()), 0.0)
+    if signal + noise == 0:
+        return mean
+    kept = (signal + noise / len(scores)) / (signal + noise / np.maximum(count, 1))
+    return np.asarray(centre + kept * (mean - centre))
 
 
 def athlete_samples(codes: NDArray[Any], label: Floats, members: int, seed: int) -> Ints:

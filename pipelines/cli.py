@@ -322,7 +322,7 @@ def verify(
     from pipelines.verify import verify as run
 
     recipe = load_recipe(configs)
-    plan = full_plan(seeds, first_seed, recipe.settings.members) if full else None
+    plan = full_plan(seeds, first_seed) if full else None
     with progress() as report:
         found = run(plan or quick_plan(athletes, seasons, seeds, first_seed), recipe, report)
     page = None if out is None else write(found, out)

@@ -116,15 +116,35 @@ def test_the_only_injured_athlete_is_in_every_sample_and_has_no_out_of_bag_score
     assert np.isfinite(raw[athletes != "A00"]).all()
 
 
-def test_out_of_bag_scores_are_means_over_members_that_never_saw_the_athlete() -> None:
+def test_out_of_bag_scores_come_from_members_that_never_saw_the_athlete() -> None:
     features, label, athletes = squad()
     bag, raw = estimator.fit_bag(features, label, athletes, SMALL, {})
     codes = pd.factorize(athletes)[0]
-    samples = estimator.athlete_samples(codes, label, SMALL.members, SMALL.seed)
-    scores = estimator.member_log_odds(bag, features)
-    for row in range(0, len(label), 17):
-        unseen = [scores[member, row] for member in range(SMALL.members) if not samples[member, codes[row]]]
-        assert raw[row] == pytest.approx(np.mean(unseen), abs=1e-12)
+    is_unseen = estimator.athlete_samples(codes, label, SMALL.members, SMALL.seed)[:, codes] == 0
+    scores = np.where(is_unseen, estimator.member_log_odds(bag, features), np.nan)
+    np.testing.assert_array_equal(raw, estimator.out_of_bag(scores, is_unseen))
+
+
+def test_the_mean_of_few_members_is_drawn_to_the_mean_of_rows_further_than_that_of_many() -> None:
+    scores = np.array([[0.0, 4.0, 8.0], [2.0, 4.0, 10.0], [9.0, 9.0, 9.0]])
+    is_unseen = np.array([[True, True, True], [True, False, True], [False, False, False]])
+    # Means 1, 4, 9; members differ by a variance of 2, rows by 9.56 beyond that.
+    found = estimator.out_of_bag(scores, is_unseen)
+    np.testing.assert_allclose(found, [1.115789, 4.076923, 8.863158], atol=1e-6)
+    assert np.isnan(estimator.out_of_bag(scores, np.zeros((3, 3), dtype=bool))).all()
+
+
+def test_a_small_bag_learns_the_slope_that_scores_of_new_athletes_need() -> None:
+    generator = np.random.default_rng(3)
+    truth = generator.normal(-2, 0.7, 100_000)
+    members = truth + generator.normal(0, 0.7, (4, len(truth)))
+    label = (generator.random(len(truth)) < estimator.probability(truth)).astype(np.float64)
+    is_unseen = generator.random(members.shape) < 0.4
+    slopes = [
+        estimator.fit_calibration(raw, label).coefficients[1]
+        for raw in (members.mean(axis=0), estimator.out_of_bag(members, is_unseen))
+    ]
+    assert slopes[1] == pytest.approx(slopes[0], rel=0.05)
 
 
 def test_five_events_in_three_athletes_are_enough_to_fit_and_to_predict() -> None:

@@ -9,12 +9,13 @@ import pandas as pd
 from scipy.stats import spearmanr
 
 from features.specs import DerivedSpec, FeatureSpec, WindowSpec
-from models import metrics
+from models import metrics, splits
 from models.alerts import Budget
 from models.estimator import Predicted
 from pipelines.simulation.hazard import FACTOR_TERMS
 from pipelines.train import Recipe
 from pipelines.verification.fitting import (
+    TAUGHT_DAYS,
     Fitted,
     bootstrapped,
     explained,
@@ -196,15 +197,16 @@ def sources(recipe: Recipe, trained: Squad, squad: Squad, members: int, *, of_tr
     A feature of an empty table without coverage is missing on every day and so is not used; withholding the features
     is the same and need not build them again. With `of_truth` also for the learner that was taught the true risk.
     """
-    known = logit(trained.oracle[str(MAIN_DAYS)].to_numpy())
+    fewer = trained.rows(splits.thin(trained.index, TAUGHT_DAYS))
+    known = logit(fewer.oracle[str(MAIN_DAYS)].to_numpy())
     whole = share(squad, fit(recipe, trained, (MAIN_DAYS,), members))
-    ideal = share(squad, fit_to_truth(recipe, trained, known, MAIN_DAYS, members)) if of_truth else np.nan
+    ideal = share(squad, fit_to_truth(recipe, fewer, known, MAIN_DAYS, members)) if of_truth else np.nan
     for name in SOURCES:
         without = features_of(name, recipe.specs)
         left = share(squad, fit(recipe, trained, (MAIN_DAYS,), members, without))
         yield Number("sources", "loss of share of oracle", name, MAIN_DAYS, whole - left)
         if of_truth:
-            left = share(squad, fit_to_truth(recipe, trained, known, MAIN_DAYS, members, without))
+            left = share(squad, fit_to_truth(recipe, fewer, known, MAIN_DAYS, members, without))
             yield Number("sources", f"loss, {NOISE_FREE}", name, MAIN_DAYS, ideal - left)
 
 
