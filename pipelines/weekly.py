@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from configs.errors import DeliveryFailed, FileRefused, NotReady, WrongArgument
+from configs.errors import ConfigError, DeliveryFailed, FileRefused, NotReady, WrongArgument
 from features.labels import onsets
 from features.row_facts import prepare
 from features.windows import known_by
@@ -97,7 +97,7 @@ def _settings(order: Order) -> ReportSettings:
     """The settings with the order's language, all that could refuse the order checked before any work."""
     settings = load_report_settings(order.configs_folder)
     if order.language:
-        require(order.language, "--language")
+        _require_known(order.language)
         settings = replace(settings, language=order.language)
     if "pdf" in (*order.formats, *(settings.delivery.attach if "mail" in order.formats else ())):
         from serving.report.pdf import require_pdf
@@ -106,6 +106,14 @@ def _settings(order: Order) -> ReportSettings:
     if "mail" in order.formats and not settings.delivery.is_set_up:
         raise NotReady("mail is not set up: fill host, from and to in [delivery] of your own report.toml (--configs).")
     return settings
+
+
+def _require_known(language: str) -> None:
+    """On the command line an unknown language is a wrong argument, in a file a wrong setting."""
+    try:
+        require(language, "--language")
+    except ConfigError as error:
+        raise WrongArgument(str(error)) from error
 
 
 @dataclass

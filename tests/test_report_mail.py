@@ -31,7 +31,7 @@ FULL = {
 
 @pytest.fixture(scope="module")
 def report() -> WeeklyReport:
-    return build_report(**arguments())
+    return build_report(**arguments(athletes=8))
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ class Box:
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         content = envelope.content
         assert isinstance(content, bytes)
-        self.taken.append((list(envelope.rcpt_tos), message_from_bytes(content, policy=policy.default)))  # type: ignore[arg-type]
+        self.taken.append((list(envelope.rcpt_tos), message_from_bytes(content, policy=policy.default)))
         return "250 taken"
 
 
