@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from models.estimator import load_settings
     from models.evaluation import evaluate
     from models.leaks import battery
-    from models.notebook import explanations, fit, predict, register
+    from models.notebook import explanations, fit, interactions, predict, register, shap_explanation
     from models.registry import bundle_of, champion, versions
 
 _HOME = {
@@ -27,10 +27,12 @@ _HOME = {
     "evaluate": "evaluation",
     "explanations": "notebook",
     "fit": "notebook",
+    "interactions": "notebook",
     "load_settings": "estimator",
     "model_card": "card",
     "predict": "notebook",
     "register": "notebook",
+    "shap_explanation": "notebook",
     "versions": "registry",
 }
 """The module of each exported name."""
@@ -45,10 +47,12 @@ __all__ = [
     "evaluate",
     "explanations",
     "fit",
+    "interactions",
     "load_settings",
     "model_card",
     "predict",
     "register",
+    "shap_explanation",
     "versions",
 ]
 

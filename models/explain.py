@@ -10,7 +10,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -224,15 +224,29 @@ def odds_multiplier(contribution: Floats) -> Floats:
     return np.asarray(np.exp(contribution))
 
 
+def as_shap(base: Floats, shares: pd.DataFrame, features: pd.DataFrame) -> Any:
+    """A `shap.Explanation` of base (rows) and contributions (rows x features), for the shap library's plots.
+
+    `features` holds what the contributions belong to, under the same names.
+    """
+    names = [str(name) for name in shares.columns]
+    values = features[names].to_numpy(dtype=np.float64)
+    return _import_shap().Explanation(shares.to_numpy(), base_values=base, data=values, feature_names=names)
+
+
+def _import_shap() -> Any:
+    with warnings.catch_warnings():
+        # Its plotting modules call what matplotlib is about to retire.
+        warnings.simplefilter("ignore", PendingDeprecationWarning)
+        import shap
+    return shap
+
+
 def shap_check(model: HorizonModel, features: pd.DataFrame) -> float:
     """The trees' largest difference from the shap library's own TreeSHAP, in raw log-odds; 0 for no rows."""
     if not len(features):
         return 0.0
-    with warnings.catch_warnings():
-        # Its plotting modules call what matplotlib is about to retire; nothing here plots.
-        warnings.simplefilter("ignore", PendingDeprecationWarning)
-        import shap
-
+    shap = _import_shap()
     values = features[list(model.bag.feature_names)].to_numpy(dtype=np.float64)
     total = np.zeros(values.shape)
     for member in boosters(model.bag):

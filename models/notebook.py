@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -11,7 +12,13 @@ from models import splits
 from models.bundle import Bundle
 from models.estimator import HorizonModel, Settings, fit_horizons, load_settings
 from models.estimator import predict as predict_all
-from models.explain import by_factor, contributions_of_prediction
+from models.explain import (
+    Interactions,
+    as_shap,
+    by_factor,
+    contributions_of_prediction,
+    interactions_of_prediction,
+)
 from models.pyfunc import as_frame
 from models.registry import log_training, set_alias
 
@@ -48,18 +55,38 @@ def predict(models: Models, features: pd.DataFrame) -> pd.DataFrame:
     return as_frame(_horizons(models), features)
 
 
-def explanations(models: Models, features: pd.DataFrame, horizon_days: int) -> pd.DataFrame:
+def explanations(
+    models: Models, features: pd.DataFrame, horizon_days: int, background: pd.DataFrame | None = None
+) -> pd.DataFrame:
     """What raises or lowers each row's score, in log-odds: the columns base, one per feature, and log_odds.
 
     A row's base and contributions add up to its log-odds (asserted). With a bundle, contributions are summed by factor.
+    With `background`, rows of the same features, they are against these (docs/explanations.md).
     """
     horizons = _horizons(models)
     predicted = predict_all(horizons, features)
-    base, shares = contributions_of_prediction(horizons, predicted, features, horizon_days)
+    base, shares = contributions_of_prediction(horizons, predicted, features, horizon_days, background)
     if isinstance(models, Bundle):
         shares = by_factor(shares, models.specs)
     score = predicted.log_odds[predicted.horizons_days.index(horizon_days)]
     return pd.concat([pd.DataFrame({"base": base}, index=shares.index), shares.assign(log_odds=score)], axis=1)
+
+
+def interactions(
+    bundle: Bundle, features: pd.DataFrame, horizon_days: int, background: pd.DataFrame | None = None
+) -> Interactions:
+    """What factors add to each row's score alone and in pairs, in log-odds; base and all of them add up (asserted)."""
+    predicted = predict_all(bundle.models, features)
+    return interactions_of_prediction(bundle.models, predicted, features, horizon_days, bundle.specs, background)
+
+
+def shap_explanation(
+    models: Models, features: pd.DataFrame, horizon_days: int, background: pd.DataFrame | None = None
+) -> Any:
+    """`explanations` by feature as a `shap.Explanation`: `shap.plots.beeswarm(shap_explanation(...))` and the like."""
+    horizons = _horizons(models)
+    predicted = predict_all(horizons, features)
+    return as_shap(*contributions_of_prediction(horizons, predicted, features, horizon_days, background), features)
 
 
 def register(store: Path, bundle: Bundle) -> int:

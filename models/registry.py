@@ -243,6 +243,19 @@ def bundle_of(store: Path, version: int) -> Bundle:
         return _load(mlflow, place, location)
 
 
+def add_to_run(store: Path, version: int, folder: str, files: Sequence[Path]) -> None:
+    """Put files beside what a version's training left, into `folder` of its run's artifacts; same names are replaced.
+
+    NotReady without that version.
+    """
+    found = next((each for each in versions(store) if each.version == version), None)
+    if found is None:
+        raise NotReady(f"version {version} is not registered.")
+    with _without_deprecations(), _writing(store) as place, _connected(place):
+        for path in files:
+            _client().log_artifact(found.run_id, str(path), folder)
+
+
 def _pointed() -> dict[str, int]:
     registered = _client().search_registered_models(f"name = '{NAME}'")
     return {name: int(number) for name, number in registered[0].aliases.items()} if registered else {}

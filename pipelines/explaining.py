@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -18,6 +18,7 @@ from features.build import build_values
 from features.factors import Factor
 from features.labels import at_risk_index
 from features.row_facts import prepare
+from features.specs import FeatureSpec
 from features.windows import known_by
 from models.bundle import Bundle
 from models.estimator import predict, probability
@@ -166,11 +167,15 @@ def evenly(rows: pd.DataFrame, most: int = MOST_BACKGROUND_ROWS) -> pd.DataFrame
 
 
 def learnt_from(
-    tables: Tables, bundle: Bundle, every_days: int = TRAINING_EVERY_DAYS
+    tables: Tables,
+    bundle: Bundle,
+    every_days: int = TRAINING_EVERY_DAYS,
+    specs: Sequence[FeatureSpec] | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Index and features of athlete-days at risk up to a bundle's data cut, as known then.
 
-    Raises NotReady where the store no longer tells of any.
+    The features are those of the bundle's own specs unless others are given. Raises NotReady where the store no longer
+    tells of any such day.
     """
     day_after = pd.DatetimeIndex([bundle.data_cut + pd.Timedelta(days=1)])
     prepared = prepare(known_by(tables, bundle.target.as_of(day_after)[0]), bundle.target)
@@ -178,7 +183,7 @@ def learnt_from(
     index, _ = at_risk_index(prepared, bundle.target, first, bundle.data_cut, every_days)
     if index.empty:
         raise NotReady(f"the store tells of no athlete-day at risk up to {bundle.data_cut:%Y-%m-%d}.")
-    return index, build_values(index, prepared, bundle.specs)
+    return index, build_values(index, prepared, specs or bundle.specs)
 
 
 def show_parts(found: TakenApart, factors: Mapping[str, Factor]) -> None:

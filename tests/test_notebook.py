@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import pytest
 
 import models
 from configs.errors import NotReady
-from models import explanations, fit, predict
+from models import explanations, fit, interactions, predict, shap_explanation
 from models.estimator import load_settings
 from models.estimator import predict as predict_all
 from tests.trained import small_bundle
@@ -58,6 +59,40 @@ def test_explanations_add_up_by_factor_of_a_bundle_and_by_feature_of_bare_models
         np.testing.assert_allclose(total, found["log_odds"], atol=1e-9)
     chance = 1 / (1 + np.exp(-by_factor["log_odds"]))
     np.testing.assert_allclose(chance, predict(small_bundle(), cases)["probability_14d"])
+
+
+def test_explanations_against_a_background_start_from_its_mean_score_and_pairs_add_up_to_them(
+    cases: pd.DataFrame,
+) -> None:
+    bundle, background = small_bundle(), cases.iloc[:4]
+    found = explanations(bundle, cases, 7, background)
+    pairs = interactions(bundle, cases, 7, background)
+    np.testing.assert_allclose(found.drop(columns="log_odds").sum(axis=1), found["log_odds"], atol=1e-9)
+    np.testing.assert_allclose(pairs.values.sum(axis=2), found[list(pairs.factors)], atol=1e-9)
+    np.testing.assert_allclose(pairs.base, found["base"], atol=1e-9)
+    assert found["base"].iloc[0] != pytest.approx(explanations(bundle, cases, 7)["base"].iloc[0], abs=1e-6)
+
+
+@pytest.mark.slow
+def test_the_shap_library_plots_our_explanations(cases: pd.DataFrame) -> None:
+    found = shap_explanation(small_bundle(), cases, 7)
+    expected = explanations(small_bundle().models, cases, 7)
+    np.testing.assert_allclose(found.values, expected[found.feature_names])
+    np.testing.assert_allclose(found.base_values, expected["base"])
+    np.testing.assert_array_equal(found.data, cases[found.feature_names])
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import shap
+    from matplotlib import pyplot
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what it calls of matplotlib is about to be retired
+        axes = shap.plots.beeswarm(found, show=False)
+    assert found.feature_names[int(np.abs(found.values).mean(axis=0).argmax())] in [
+        tick.get_text() for tick in axes.get_yticklabels()
+    ]
+    pyplot.close("all")
 
 
 def test_fit_learns_from_thinned_rows_and_leaves_censored_ones_out() -> None:

@@ -134,6 +134,40 @@ def models_log(store: StoreOption, form: FormatOption = Format.text) -> None:
     show_log(found, form)
 
 
+@models_app.command("explain", epilog=EXIT_CODES)
+def models_explain(
+    store: StoreOption,
+    out: Annotated[
+        Path, typer.Option("--out", help="Folder for pictures and tables; made if need be.", file_okay=False)
+    ],
+    version: Annotated[
+        int | None,
+        typer.Option("--version", min=1, help="A registered version. Default: the champion.", show_default=False),
+    ] = None,
+    against: Annotated[
+        int | None,
+        typer.Option("--against", min=1, help="Another version, on the same athlete-days.", show_default=False),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """What a version does with the athlete-days that it learnt from, in pictures and tables (docs/explanations.md).
+
+    Importance with intervals, beeswarm, dependence, pairs of factors; also logged to the version's run in MLflow.
+    """
+    from pipelines.console import print_json, progress
+    from pipelines.overview import in_words, keep, overview
+
+    with store_run(store, "models explain") as (opened, facts), progress() as report:
+        found = overview(opened, version, against, report)
+        written = keep(opened, found, out)
+        facts |= found.facts()
+    if as_json:
+        print_json({**found.facts(), "files": [str(path) for path in written]})
+        return
+    for line in in_words(found, out):
+        say(line)
+
+
 @runs_app.command("compare", epilog=EXIT_CODES)
 def runs_compare(
     first: Annotated[str, typer.Argument(help="champion, challenger, a version's number or label, or an MLflow run.")],
