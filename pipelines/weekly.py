@@ -17,11 +17,13 @@ from features.labels import onsets
 from features.row_facts import prepare
 from features.windows import known_by
 from models.bundle import Bundle
+from models.levers import WhatIf, load_what_if
 from models.registry import champion
 from pipelines.daily import moment, score_database, score_day
 from pipelines.data import Store, read_tables, write_aside
 from serving.report import ReportSettings, WeeklyReport, build_report, load_report_settings, render_html
 from serving.report.language import require
+from serving.what_if import asker
 
 FORMATS = ("html", "pdf", "csv", "xlsx", "mail")
 
@@ -79,7 +81,7 @@ def write_report(store: Store, as_of: str | None, now: datetime, order: Order = 
     given = read_names(order.names) if order.names else {}
     if not _is_scored(store, instant, bundle):
         score_day(store, instant.isoformat(), now, wait_s=order.wait_s, configs_folder=order.configs_folder)
-    report = _build(store, instant, bundle, given, settings)
+    report = _build(store, instant, bundle, given, settings, load_what_if(order.configs_folder))
     made = _Made(report, f"strainwatch-{report.date:%Y-%m-%d}")
     contents = {made.name(kind): made.of(kind) for kind in order.formats if kind != "mail"}
     message = made.message() if "mail" in order.formats else None
@@ -178,8 +180,10 @@ def _build(
     bundle: Bundle,
     names: Mapping[str, str],
     settings: ReportSettings,
+    what_if: WhatIf,
 ) -> WeeklyReport:
-    then = prepare(known_by(read_tables(store), instant), bundle.target)
+    tables = read_tables(store)
+    then = prepare(known_by(tables, instant), bundle.target)
     happened = onsets(then, bundle.target)
     first_known = then["injuries"].groupby("injury_id")["known_at"].min()
     database = score_database(store)
@@ -202,6 +206,7 @@ def _build(
         model=model_facts(bundle),
         settings=settings,
         names=names,
+        ask=asker(tables, instant, bundle, explanations, settings.horizon_days, what_if),
     )
 
 

@@ -16,15 +16,17 @@ MOMENT = ("as_of", "model_version")
 KEY = ("athlete_id", "horizon_days", "feature")
 EXPLANATION = (
     *MOMENT, *KEY, "factor", "contribution", "usual_contribution", "steadiness", "value", "unit", "own_usual_value",
-    "squad_value", "training_value", "value_date", "reason_missing",
+    "own_low_value", "own_high_value", "squad_value", "training_value", "value_date", "reason_missing",
 )  # fmt: skip
 """Columns of an explanation: `contribution` in log-odds against the mean of the training data, `usual_contribution`
 what it would be at own usual, `steadiness` the share of members that name its factor as the bag does,
-and the value beside own usual, the median of those scored at the same moment, and that of the training data.
+and the value beside own usual (median and middle half of the last 26 weeks), the median of those scored at the same
+moment, and that of the training data.
 
 Contributions and `base_log_odds` of the prediction add up to its `log_odds`. Rows that say nothing are left out."""
 
 _TEXTS = ("athlete_id", "feature", "factor", "unit", "reason_missing")
+_SINGLE = ("usual_contribution", "steadiness", "own_low_value", "own_high_value")
 _NUMBERS = ("contribution", "value", "own_usual_value", "squad_value", "training_value")
 
 
@@ -58,6 +60,6 @@ def as_explanations(rows: pd.DataFrame) -> pd.DataFrame:
     dates = pd.to_datetime(found["value_date"]).astype("datetime64[us]")
     moments = pd.to_datetime(found["as_of"], utc=True).astype("datetime64[us, UTC]")
     numbers = {name: found[name].astype("float64") for name in _NUMBERS}
-    single = {name: found[name].astype("float32") for name in ("usual_contribution", "steadiness")}
+    single = {name: found[name].astype("float32") for name in _SINGLE}
     texts = {name: found[name].astype("str").where(found[name].notna()) for name in (*_TEXTS, "model_version")}
     return found.assign(as_of=moments, value_date=dates, **numbers, **single, **texts)

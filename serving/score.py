@@ -222,7 +222,7 @@ def _filled(
     said: pd.DataFrame,
     seen: _Seen,
     groups: Sequence[_Group],
-    usual: pd.DataFrame,
+    usual: _Usual,
     bundle: Bundle,
     settings: ReportSettings,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -256,7 +256,7 @@ class _Against:
     steadiness: pd.DataFrame
 
 
-def _against(group: _Group, number: int, seen: _Seen, usual: pd.DataFrame, bundle: Bundle) -> _Against:
+def _against(group: _Group, number: int, seen: _Seen, usual: _Usual, bundle: Bundle) -> _Against:
     names = list(bundle.models[0].bag.feature_names)
     values = seen.built.values.iloc[group.rows][names]
     unknown = pd.DataFrame(np.nan, values.index, names)
@@ -264,7 +264,7 @@ def _against(group: _Group, number: int, seen: _Seen, usual: pd.DataFrame, bundl
         return _Against(np.full(len(values), np.nan), unknown, unknown)
     factor_of = {spec.name: spec.factor for spec in bundle.specs}
     fixed = [name for name in names if factor_of[name] in WITHOUT_USUAL]
-    own = usual.loc[seen.index["athlete_id"].to_numpy()[group.rows], names]
+    own = usual.middle.loc[seen.index["athlete_id"].to_numpy()[group.rows], names]
     source = group.predicted.source_horizon[number]
     log_odds, shares = explained_at(group.models, source, at_own_usual(values, own, fixed))
     modifiable = {key: factor.modifiable for key, factor in bundle.factors.items()}
@@ -295,7 +295,7 @@ def _long(
     horizon: int,
     shares: pd.DataFrame,
     against: _Against,
-    usual: pd.DataFrame,
+    usual: _Usual,
     typical: pd.DataFrame,
     rows: Ints,
     bundle: Bundle,
@@ -322,7 +322,9 @@ def _long(
             "steadiness": taken(against.steadiness).astype(np.float32),
             "value": taken(built.values.iloc[rows]).astype(float),
             "unit": np.array([specs[name].unit for name in names], dtype=object)[column],
-            "own_usual_value": taken(usual.loc[index["athlete_id"]]).astype(float),
+            "own_usual_value": taken(usual.middle.loc[index["athlete_id"]]).astype(float),
+            "own_low_value": taken(usual.low.loc[index["athlete_id"]]).astype(np.float32),
+            "own_high_value": taken(usual.high.loc[index["athlete_id"]]).astype(np.float32),
             "squad_value": typical["squad"].reindex(names).to_numpy()[column],
             "training_value": typical["training"].reindex(names).to_numpy()[column],
             "value_date": pd.Series(taken(built.value_dates.iloc[rows])).astype("datetime64[us]"),
@@ -331,21 +333,43 @@ def _long(
     )
 
 
-def _own_usual(index: pd.DataFrame, prepared: Mapping[str, pd.DataFrame], bundle: Bundle) -> pd.DataFrame:
-    """Each feature's median over the athlete's earlier weeks, as known in each of them; NaN with too few."""
+@dataclass(frozen=True)
+class _Usual:
+    """Each feature over an athlete's earlier weeks, by athlete: the middle half and its median; NaN with too few."""
+
+    low: pd.DataFrame
+    middle: pd.DataFrame
+    high: pd.DataFrame
+
+
+def _own_usual(index: pd.DataFrame, prepared: Mapping[str, pd.DataFrame], bundle: Bundle) -> _Usual:
+    """Quartiles over the same weekday of the weeks before, as known in each of them."""
     weeks = pd.to_timedelta(7 * np.arange(1, USUAL_WEEKS + 1), unit="D")
     past = index.loc[index.index.repeat(len(weeks))].reset_index(drop=True)
     shift = pd.Series(np.tile(weeks.to_numpy(), len(index)))
     past = past.assign(date=past["date"] - shift, as_of=past["as_of"] - shift)
     values = build_values(past, prepared, bundle.specs)
-    groups = values.groupby(past["athlete_id"], sort=False)
-    return groups.median().where(groups.count() >= LEAST_USUAL_WEEKS).reindex(index["athlete_id"])
+    ordered = np.sort(values.to_numpy().reshape(len(index), len(weeks), -1), axis=1)  # what is missing comes last
+    count = (~np.isnan(ordered)).sum(axis=1)
+    quartiles = (_quantile(ordered, count, share) for share in (0.25, 0.5, 0.75))
+    return _Usual(*(pd.DataFrame(part, index["athlete_id"], values.columns) for part in quartiles))
+
+
+def _quantile(ordered: Floats, count: npt.NDArray[np.intp], share: float) -> Floats:
+    """The quantile of the first `count` of `ordered` (athletes, weeks, features) along the weeks, by interpolation."""
+    place = share * np.maximum(count - 1, 0)
+    below, above = (
+        np.take_along_axis(ordered, edge.astype(int)[:, None, :], axis=1)[:, 0]
+        for edge in (np.floor(place), np.ceil(place))
+    )
+    found = below + (place - np.floor(place)) * (above - below)
+    return np.where(count >= LEAST_USUAL_WEEKS, found, np.nan)
 
 
 def _no_explanations() -> pd.DataFrame:
     names: Sequence[str] = (
         "athlete_id", "as_of", "model_version", "horizon_days", "feature", "factor", "contribution",
-        "usual_contribution", "steadiness", "value", "unit", "own_usual_value", "squad_value", "training_value",
-        "value_date", "reason_missing",
+        "usual_contribution", "steadiness", "value", "unit", "own_usual_value", "own_low_value", "own_high_value",
+        "squad_value", "training_value", "value_date", "reason_missing",
     )  # fmt: skip
     return pd.DataFrame({name: [] for name in names})

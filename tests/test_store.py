@@ -51,7 +51,7 @@ def why(as_of: pd.Timestamp) -> pd.DataFrame:
     return said(as_of)[["as_of", "model_version", "athlete_id", "horizon_days"]].assign(
         feature="load_7d", factor="load", contribution=0.2, value=1.0, unit="AU", own_usual_value=1.0,
         value_date=pd.Timestamp("2025-03-02"), reason_missing=None, usual_contribution=0.1, steadiness=0.75,
-        squad_value=1.0, training_value=1.0,
+        own_low_value=0.5, own_high_value=1.5, squad_value=1.0, training_value=1.0,
     )  # fmt: skip
 
 

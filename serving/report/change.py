@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from serving.report.language import _
+from serving.report.language import _, decimal
 from serving.report.outcomes import Judge
 from serving.report.runs import Prediction, Run
 from serving.report.settings import Band
@@ -33,27 +33,33 @@ def change(now: Prediction, week_ago: Run | None, judge: Judge) -> Change:
         return Change("none", _("not scored a week ago: {reason}", reason=then.reason))
     if then.abstained:
         return Change("none", _("not scored a week ago"))
-    direction, words = _compare(judge.band(then), judge.band(now), then, now)
+    direction, words = _compare(judge.band(then), judge.band(now), then, now, judge.shows_percent)
     if then.model_version != now.model_version:
         words = _("{change}; the model changed in between", change=words)
     return Change(direction, words)
 
 
 def _compare(
-    then: Band, now: Band, earlier: Prediction, later: Prediction
+    then: Band, now: Band, earlier: Prediction, later: Prediction, shows_percent: bool
 ) -> tuple[Literal["up", "down", "same"], str]:
-    figures = {"earlier": percent(earlier.probability), "later": percent(later.probability)}
+    odds = _odds(later.probability) / _odds(earlier.probability) if 0 < earlier.probability < 1 else 1.0
+    figures = _figures(earlier.probability, later.probability, odds, shows_percent)
     band = then.label.lower()
     if now.rank > then.rank:
-        return "up", _("up from {band} ({earlier} to {later})", band=band, **figures)
+        return "up", _("up from {band} ({figures})", band=band, figures=figures)
     if now.rank < then.rank:
-        return "down", _("down from {band} ({earlier} to {later})", band=band, **figures)
-    odds = _odds(later.probability) / _odds(earlier.probability) if 0 < earlier.probability < 1 else 1.0
+        return "down", _("down from {band} ({figures})", band=band, figures=figures)
     if 1 / SAME_ODDS <= odds <= SAME_ODDS:
-        return "same", _("about the same ({earlier} to {later})", **figures)
+        return "same", _("about the same ({figures})", figures=figures)
     if odds > 1:
-        return "up", _("higher, same band ({earlier} to {later})", **figures)
-    return "down", _("lower, same band ({earlier} to {later})", **figures)
+        return "up", _("higher, same band ({figures})", figures=figures)
+    return "down", _("lower, same band ({figures})", figures=figures)
+
+
+def _figures(earlier: float, later: float, odds: float, shows_percent: bool) -> str:
+    if shows_percent:
+        return _("{earlier} to {later}", earlier=percent(earlier), later=percent(later))
+    return _("{n} times the odds of then", n=decimal(odds, 2, fixed=True))
 
 
 def _odds(probability: float) -> float:

@@ -14,6 +14,7 @@ from features.factors import Factor
 from features.specs import FeatureSpec
 from serving.report.cautions import cautions
 from serving.report.change import Change, change
+from serving.report.comparison import Comparison, compare
 from serving.report.confidence import Confidence, confidence
 from serving.report.facts import MetricsTable, ModelFacts, RankingEvidence, model_facts
 from serving.report.gaps import DataGap, SquadSources, data_gaps, squad_sources
@@ -31,8 +32,10 @@ from serving.report.runs import (
     text_or_empty,
 )
 from serving.report.settings import Band, ReportSettings
+from serving.report.supposing import in_words
 from serving.report.timeline import Mark, Timeline, TimelineSource, marks_of
 from serving.report.wording import age
+from serving.what_if import Ask
 
 RECENT_INJURY_DAYS = 730
 """Injuries no older than this stand on an athlete's card."""
@@ -58,17 +61,19 @@ class AthleteRow:
     share_missing: float
     confidence: Confidence
     is_flagged: bool
+    comparison: Comparison
     by_history: str
     """Why the score is by age and injury history alone; "" for a score of the model."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """What to check first: a factor's prompt, with the evidence behind the measurement that raised it."""
+    """What to check first: a factor's prompt, the grade of the measurement that raised it, the factor's sources."""
 
     factor: str
     prompt: str
     evidence: str
+    sources: str
 
 
 @dataclass(frozen=True)
@@ -100,6 +105,8 @@ class AthletePage:
     timeline: Timeline
     horizons: tuple[Horizon, ...]
     history: tuple[Mark, ...]
+    what_if: str
+    """What the score would say after the smallest change of next week; "" where nobody asked."""
 
 
 @dataclass(frozen=True)
@@ -123,6 +130,7 @@ class WeeklyReport:
     date: pd.Timestamp
     as_of: pd.Timestamp
     settings: ReportSettings
+    specs: Mapping[str, FeatureSpec]
     facts: ModelFacts
     ranking: RankingEvidence
     base_rate: float
@@ -136,6 +144,12 @@ class WeeklyReport:
     record: TrackRecord
     metrics: tuple[MetricsTable, ...]
     cautions: tuple[str, ...]
+    shows_percent: bool
+    """Whether unseen athletes support percentages; bands stand alone where they do not."""
+
+    def told(self, item: AthleteRow | Horizon | Prediction, horizon_days: int) -> str:
+        """A score with its interval, as a percentage only where the evidence supports one."""
+        return self.facts.told_score(self.settings, horizon_days, item.probability, item.lower, item.upper)
 
     @property
     def week(self) -> str:
@@ -159,12 +173,14 @@ def build_report(
     model: Mapping[str, Any],
     settings: ReportSettings,
     names: Mapping[str, str] | None = None,
+    ask: Ask | None = None,
 ) -> WeeklyReport:
     """The report of the run at `as_of`, from that run and the earlier ones among `predictions`.
 
     `tables` are the contract tables as known at `as_of` with row facts added (features.row_facts.prepare);
     `onsets` the target injuries known now (athlete_id, date, known_at), also those of after `as_of`. `names`
-    turns pseudonyms into names to print. Everything is said in the language of `settings`.
+    turns pseudonyms into names to print; `ask` answers what next week could change (serving/what_if.py). Everything is
+    said in the language of `settings`.
     """
     with speaking(settings.language, settings.own_words):
         maker = _Maker(
@@ -179,6 +195,7 @@ def build_report(
             model_facts(model),
             settings.translated(),
             names or {},
+            ask,
         )
         return maker.report()
 
@@ -202,6 +219,7 @@ class _Maker:
     facts: ModelFacts
     settings: ReportSettings
     given_names: Mapping[str, str]
+    ask: Ask | None
 
     @cached_property
     def run(self) -> Run:
@@ -250,6 +268,7 @@ class _Maker:
             date=self.date,
             as_of=self.as_of,
             settings=self.settings,
+            specs=self.specs,
             facts=self.facts,
             ranking=self.ranking,
             base_rate=self.base_rate,
@@ -262,6 +281,7 @@ class _Maker:
             pages=self._pages(flags),
             record=track_record(weeks, self.judge, self.names),
             metrics=self.facts.tables(),
+            shows_percent=self.judge.shows_percent,
             cautions=cautions(self.facts, self.settings.horizon_days, self.as_of),
         )
 
@@ -275,16 +295,22 @@ class _Maker:
             (self.explained["as_of"] == self.as_of) & (self.explained["model_version"] == self.facts.version)
         ]
         by_athlete = {str(athlete): rows for athlete, rows in now.groupby("athlete_id")}
+        explainer = Explainer(self.specs, self.factors, self.date, self._squad_mean(now))
         ranked = sorted(self.run.scored, key=lambda item: (-item.probability, item.athlete_id))
         return tuple(
-            self._row(item, f"athlete-{place}", by_athlete.get(item.athlete_id, now.iloc[:0]), week_ago, flagged)
+            self._row(
+                item,
+                f"athlete-{place}",
+                explainer.shares(by_athlete.get(item.athlete_id, now.iloc[:0])),
+                week_ago,
+                item.athlete_id in flagged,
+            )
             for place, item in enumerate(ranked, start=1)
         )
 
     def _row(
-        self, item: Prediction, anchor: str, explained: pd.DataFrame, week_ago: Run | None, flagged: set[str]
+        self, item: Prediction, anchor: str, shares: tuple[FactorShare, ...], week_ago: Run | None, is_flagged: bool
     ) -> AthleteRow:
-        shares = Explainer(self.specs, self.factors, self.date).shares(explained)
         return AthleteRow(
             athlete_id=item.athlete_id,
             anchor=anchor,
@@ -299,9 +325,22 @@ class _Maker:
             named=_worth_naming(shares, self.settings),
             share_missing=item.share_missing,
             confidence=confidence(item, shares, self.base_rate, self.ranking, self.settings),
-            is_flagged=item.athlete_id in flagged,
+            is_flagged=is_flagged,
+            comparison=self._compared(item, shares),
             by_history=item.reason if item.by_history else "",
         )
+
+    def _squad_mean(self, now: pd.DataFrame) -> dict[str, float]:
+        """Each factor's mean contribution over those whom the model scored this morning."""
+        modelled = {item.athlete_id for item in self.run.scored if not item.by_history}
+        own = now[now["athlete_id"].isin(modelled)]
+        return {str(key): total / len(modelled) for key, total in own.groupby("factor")["contribution"].sum().items()}
+
+    def _compared(self, item: Prediction, shares: Sequence[FactorShare]) -> Comparison:
+        squad = math.nan if item.by_history else self.run.squad_log_odds
+        against_squad = [share.against_squad for share in shares]
+        parts = [share.contribution for share in shares]
+        return compare(parts, against_squad, item.log_odds, item.usual_log_odds, squad)
 
     def _flags(self, rows: Sequence[AthleteRow]) -> tuple[Flag, ...]:
         """By band, then by how much of the score comes from what can be worked on."""
@@ -351,7 +390,14 @@ class _Maker:
             timeline=source.of(flag.row.athlete_id, keys),
             horizons=self._horizons(flag.row.athlete_id),
             history=marks_of(flag.row.athlete_id, self.tables),
+            what_if=self._what_if(flag.row),
         )
+
+    def _what_if(self, row: AthleteRow) -> str:
+        if self.ask is None or row.band.rank == 0 or row.by_history:
+            return ""
+        found = self.ask(row.athlete_id, row.band.from_times_base_rate * self.base_rate)
+        return in_words(found, row.band, self.settings.bands[row.band.rank - 1], self.specs)
 
     def _contributions(self, runs: Sequence[Run]) -> pd.DataFrame:
         """Signed sums per athlete, day and factor, of the prediction that stands for each day."""
@@ -376,8 +422,13 @@ def _squads(athletes: pd.DataFrame, settings: ReportSettings) -> dict[str, str]:
 
 def _worth_naming(shares: Sequence[FactorShare], settings: ReportSettings) -> tuple[FactorShare, ...]:
     least = math.log(settings.smallest_odds)
-    strong = [share for share in shares if abs(share.contribution) >= least]
+    strong = [share for share in shares if abs(share.contribution) >= least and _is_steady(share, settings)]
     return tuple(sorted(strong, key=lambda share: (-abs(share.contribution), share.factor.key))[: settings.reasons])
+
+
+def _is_steady(share: FactorShare, settings: ReportSettings) -> bool:
+    """False for a factor that too few of the model's members name; one of unknown steadiness is named."""
+    return not share.steadiness < settings.hidden_below
 
 
 def _workable(shares: Sequence[FactorShare]) -> float:
@@ -386,23 +437,32 @@ def _workable(shares: Sequence[FactorShare]) -> float:
 
 def _flag(row: AthleteRow, settings: ReportSettings, injuries: tuple[str, ...]) -> Flag:
     least = math.log(settings.smallest_odds)
-    raising = [share for share in row.shares if share.contribution >= least]
+    raising = [share for share in row.shares if share.contribution >= least and _is_steady(share, settings)]
     workable = [share for share in raising if share.factor.modifiable][: settings.reasons]
     fixed = [share for share in raising if not share.factor.modifiable]
     facts = tuple(share.leading.text for share in fixed)
-    return Flag(row, _sentence(workable, fixed), facts, injuries, _checks(workable))
+    return Flag(row, _sentence(workable, fixed, settings), facts, injuries, _checks(workable))
 
 
-def _sentence(workable: Sequence[FactorShare], fixed: Sequence[FactorShare]) -> str:
+def _sentence(workable: Sequence[FactorShare], fixed: Sequence[FactorShare], settings: ReportSettings) -> str:
     if workable:
-        return _("Raised mostly by: {reasons}.", reasons="; ".join(share.leading.text for share in workable))
+        return _("Raised mostly by: {reasons}.", reasons="; ".join(_reason(share, settings) for share in workable))
     if fixed:
         return _("Nothing that can be worked on raises this score; it comes from the fixed facts below.")
     return _("No single factor stands out: many small contributions add up.")
 
 
+def _reason(share: FactorShare, settings: ReportSettings) -> str:
+    if share.steadiness < settings.uncertain_below:
+        return _("{reason} [uncertain]", reason=share.leading.text)
+    return share.leading.text
+
+
 def _checks(workable: Sequence[FactorShare]) -> tuple[Check, ...]:
-    return tuple(Check(share.factor.label, share.factor.prompt, share.leading.evidence) for share in workable[:2])
+    return tuple(
+        Check(share.factor.label, share.factor.prompt, share.leading.evidence, "; ".join(share.factor.references))
+        for share in workable[:2]
+    )
 
 
 def _or_zero(value: float) -> float:

@@ -12,7 +12,9 @@ import pandas as pd
 from configs.errors import NotReady
 from models.baselines import LABELS
 from serving.report.language import N_, _, dynamic
+from serving.report.settings import ReportSettings
 from serving.report.stored import stored
+from serving.report.wording import percent, percent_range
 
 MODEL = "model"
 """The `model` entry of a metric that belongs to the model itself; any other names a baseline."""
@@ -92,6 +94,18 @@ class ModelFacts:
             raise NotReady(f"model {self.version}: no base rate for {horizon_days} days. Train and evaluate it again.")
         return self.base_rates[horizon_days]
 
+    def told_score(
+        self, settings: ReportSettings, horizon_days: int, probability: float, lower: float, upper: float
+    ) -> str:
+        """A score with its interval: "1.2 % (0.63 to 2.4 %)", or by bands where no percentage is supported."""
+        if self.supports_percent(horizon_days, settings.percent_within):
+            return _("{score} ({interval})", score=percent(probability), interval=percent_range(lower, upper))
+        rate = self.base_rate(horizon_days)
+        least, score, most = (settings.band_of(each, rate).label.lower() for each in (lower, probability, upper))
+        if least == most:
+            return _("{score} (its whole interval)", score=score)
+        return _("{score} (interval {lower} to {upper})", score=score, lower=least, upper=most)
+
     def auroc(self, horizon_days: int) -> Metric | None:
         return next(
             (m for m in self.metrics if (m.horizon_days, m.model, m.name) == (horizon_days, MODEL, "auroc")),
@@ -106,6 +120,20 @@ class ModelFacts:
         if found.lower > 0.5:
             return "better"
         return "worse" if found.upper < 0.5 else "chance"
+
+    def of_model(self, horizon_days: int, name: str) -> Metric | None:
+        """The model's own figure `name` at a horizon; None where it has none with an interval."""
+        key = (horizon_days, MODEL, name)
+        found = next((m for m in self.metrics if (m.horizon_days, m.model, m.name) == key), None)
+        return None if found is None or math.isnan(found.lower) or math.isnan(found.upper) else found
+
+    def supports_percent(self, horizon_days: int, within: float) -> bool:
+        """Whether unseen athletes support the size of the scores, and not their order alone (configs/report.toml)."""
+        level = self.of_model(horizon_days, "observed_expected")
+        slope = self.of_model(horizon_days, "calibration_slope")
+        if level is None or slope is None:
+            return False
+        return level.lower >= 1 / within and level.upper <= within and 0 < slope.lower <= 1 <= slope.upper
 
     def tables(self) -> tuple[MetricsTable, ...]:
         return tuple(self._table(horizon) for horizon in sorted({metric.horizon_days for metric in self.metrics}))

@@ -72,6 +72,11 @@ class Judge:
         rate = self.facts.base_rate(self.settings.horizon_days)
         return stored or self.settings.band_of(prediction.probability, rate)
 
+    @property
+    def shows_percent(self) -> bool:
+        """Whether a percentage may stand beside a band."""
+        return self.facts.supports_percent(self.settings.horizon_days, self.settings.percent_within)
+
     def flagged(self, run: Run) -> list[Prediction]:
         """Highest probability first, above the lowest band, within the budget; ties by athlete id."""
         ranked = sorted(run.scored, key=lambda item: (-item.probability, item.athlete_id))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
@@ -12,40 +12,69 @@ import pandas as pd
 from configs.errors import IntegrityError
 from features.factors import Factor
 from features.specs import FeatureSpec
+from serving.report.comparison import told_against
 from serving.report.language import _, dynamic
 from serving.report.runs import text_or_empty
 from serving.report.stored import stored
-from serving.report.wording import GRADES, SHORT_GRADES, WITHOUT_USUAL, measure, measured_age, phrase
+from serving.report.wording import GRADES, SHORT_GRADES, WITHOUT_USUAL, Other, measure, measured_age, phrase
 
 
 @dataclass(frozen=True)
 class Reason:
-    """One measurement's contribution to a score, in log-odds, and the measurement in words."""
+    """One measurement's contribution to a score, in log-odds, and the measurement in words.
 
+    `text` holds it against the reference that makes the reason true (serving/report/comparison.py).
+    """
+
+    feature: str
     label: str
     text: str
     contribution: float
     value: str
     own_usual: str
+    squad: str
+    figures: Figures
     age: str
     age_days: int | None
     is_measured: bool
+    is_told: bool
+    """Whether `text` says why: some reference lies on the side that the contribution asks for."""
     evidence: str
     grade: str
 
 
 @dataclass(frozen=True)
+class Figures:
+    """A measurement in its unit, for a picture; NaN where unknown. `low` to `high` is the middle half of own usual."""
+
+    value: float
+    own_usual: float
+    low: float
+    high: float
+    squad: float
+
+
+@dataclass(frozen=True)
 class FactorShare:
-    """One factor's signed sum of contributions and its measurements, the ones that pull its way first."""
+    """One factor's signed sum of contributions and its measurements, the ones that pull its way first.
+
+    `contribution` stands against the mean of the model's data, `against_squad` against the mean of those scored at the
+    same moment, `against_usual` against the score at own usual; in log-odds, NaN without such a reference.
+    `steadiness` is the share of the model's members that name the factor as the whole does (models/steadiness.py).
+    """
 
     factor: Factor
     contribution: float
     reasons: tuple[Reason, ...]
+    against_squad: float = math.nan
+    against_usual: float = math.nan
+    steadiness: float = math.nan
 
     @property
     def leading(self) -> Reason:
-        """The measurement that pulls hardest in the direction of the sum."""
-        return self.reasons[0]
+        """The measurement that pulls hardest in the direction of the sum, of those whose words say why."""
+        way = 1 if self.contribution >= 0 else -1
+        return next((each for each in self.reasons if each.is_told and way * each.contribution > 0), self.reasons[0])
 
     @property
     def is_raising(self) -> bool:
@@ -54,11 +83,15 @@ class FactorShare:
 
 @dataclass(frozen=True)
 class Explainer:
-    """Puts explanation rows into words, by the model's specs and factors, for the day of the report."""
+    """Puts explanation rows into words, by the model's specs and factors, for the day of the report.
+
+    `squad_mean` is the mean contribution of each factor among those scored at the same moment; empty if not known.
+    """
 
     specs: Mapping[str, FeatureSpec]
     factors: Mapping[str, Factor]
     date: pd.Timestamp
+    squad_mean: Mapping[str, float] = field(default_factory=dict)
 
     def shares(self, rows: pd.DataFrame) -> tuple[FactorShare, ...]:
         """The factors of one athlete's explanation, the one that raises most first."""
@@ -66,14 +99,27 @@ class Explainer:
         for row in rows.to_dict("records"):
             spec = self._spec(str(row["feature"]))
             by_factor.setdefault(spec.factor, []).append(self._reason(spec, row))
-        shares = [self._share(key, reasons) for key, reasons in by_factor.items()]
+        extra = self._references(rows)
+        shares = [
+            self._share(key, reasons, *extra.get(key, (math.nan, math.nan))) for key, reasons in by_factor.items()
+        ]
         return tuple(sorted(shares, key=lambda share: (-share.contribution, share.factor.key)))
 
-    def _share(self, key: str, reasons: list[Reason]) -> FactorShare:
+    def _references(self, rows: pd.DataFrame) -> dict[str, tuple[float, float]]:
+        """By factor, what it adds at own usual and how steady it is."""
+        if "steadiness" not in rows:
+            return {}
+        known = rows.assign(factor=[self._spec(str(name)).factor for name in rows["feature"]]).groupby("factor")
+        usual = known["usual_contribution"].sum(min_count=1).astype(float)
+        steady = known["steadiness"].max().astype(float)
+        return {str(key): (usual[key], steady[key]) for key in usual.index}
+
+    def _share(self, key: str, reasons: list[Reason], usual: float, steadiness: float) -> FactorShare:
         total = math.fsum(reason.contribution for reason in reasons)
         way = 1 if total >= 0 else -1
         ordered = sorted(reasons, key=lambda reason: (-way * reason.contribution, reason.label))
-        return FactorShare(self.factors[key], total, tuple(ordered))
+        against_squad = total - self.squad_mean.get(key, math.nan)
+        return FactorShare(self.factors[key], total, tuple(ordered), against_squad, total - usual, steadiness)
 
     def _spec(self, feature: str) -> FeatureSpec:
         spec = self.specs.get(feature)
@@ -86,17 +132,27 @@ class Explainer:
 
     def _reason(self, spec: FeatureSpec, row: Mapping[Hashable, Any]) -> Reason:
         value, usual = _figure(row["value"]), _figure(row["own_usual_value"])
+        squad, training = _figure(row.get("squad_value")), _figure(row.get("training_value"))
+        reference = told_against(spec, value, _figure(row["contribution"]), usual, squad, training)
+        other = (
+            None if reference is None or reference.held == "own" else Other(reference.value, reference.held == "squad")
+        )
+        is_fact = spec.factor in WITHOUT_USUAL
         measured_on = None if pd.isna(row["value_date"]) else pd.Timestamp(row["value_date"])
         missing = stored(text_or_empty(row["reason_missing"])) or None
         return Reason(
+            feature=spec.name,
             label=dynamic(spec.label),
-            text=phrase(spec, value, usual, measured_on, self.date, missing),
+            text=phrase(spec, value, usual, measured_on, self.date, missing, None if is_fact else other),
             contribution=_figure(row["contribution"]),
             value=measure(value, spec.unit),
-            own_usual="–" if math.isnan(usual) or spec.factor in WITHOUT_USUAL else measure(usual, spec.unit),
+            own_usual="–" if math.isnan(usual) or is_fact else measure(usual, spec.unit),
+            squad="–" if math.isnan(squad) else measure(squad, spec.unit),
+            figures=Figures(value, usual, _figure(row.get("own_low_value")), _figure(row.get("own_high_value")), squad),
             age=measured_age(spec, measured_on, self.date) if not math.isnan(value) else "",
             age_days=None if measured_on is None else (self.date - measured_on).days,
             is_measured=not math.isnan(value),
+            is_told=is_fact or math.isnan(value) or reference is not None,
             evidence=_(GRADES[spec.evidence]) if spec.evidence in GRADES else _("evidence not graded"),
             grade=_(SHORT_GRADES[spec.evidence]) if spec.evidence in GRADES else _("Not graded"),
         )

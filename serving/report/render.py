@@ -112,6 +112,31 @@ def told_apart(reasons: Sequence[Reason]) -> tuple[list[Reason], list[Reason]]:
     return large, by_size[len(large) :]
 
 
+def strongest_factor(row: AthleteRow) -> float:
+    """The largest contribution of a factor: the length of a full bar in the table of factors."""
+    return max((abs(share.contribution) for share in row.shares), default=0.0)
+
+
+def against_words(row: AthleteRow) -> str:
+    """How many times the squad's middle odds, and the odds at own usual, a score is."""
+    found = []
+    if not math.isnan(row.comparison.squad_odds):
+        found.append(_("{n} times the odds of the squad's middle score today", n=decimal(row.comparison.squad_odds, 1)))
+    if not math.isnan(row.comparison.usual_odds):
+        found.append(_("{n} times the odds at own usual", n=decimal(row.comparison.usual_odds, 1)))
+    return "; ".join(found) or "–"
+
+
+def points(value: float) -> str:
+    """Percentage points with a sign: "+0.62"."""
+    return ("+" if value > 0 else "") + decimal(value, 2, fixed=True)
+
+
+def cited_words(report: WeeklyReport, reason: Reason) -> str:
+    """The threshold that is cited for a measurement, with the people it comes from."""
+    return report.settings.thresholds[reason.feature].in_words(report.specs[reason.feature], reason.figures.value)
+
+
 def together(items: Sequence[Reason] | Sequence[FactorShare]) -> float:
     return math.fsum(item.contribution for item in items)
 
@@ -134,7 +159,7 @@ def flags_to_list(report: WeeklyReport) -> list[FlagOutcome]:
 
 
 def chart(page: AthletePage, report: WeeklyReport) -> Markup:
-    return svg.timeline(page.timeline, page.flag.row.name, cuts(report), axis(report))
+    return svg.timeline(page.timeline, page.flag.row.name, cuts(report), axis(report), report.shows_percent)
 
 
 def odds(contribution: float) -> str:
@@ -189,6 +214,11 @@ def _environment() -> Environment:
         told_apart=told_apart,
         together=together,
         strongest=strongest,
+        strongest_factor=strongest_factor,
+        against_words=against_words,
+        points=points,
+        cited_words=cited_words,
+        usual_strip=svg.usual_strip,
         other_auroc=other_auroc,
         flags_to_list=flags_to_list,
         isnan=math.isnan,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import pandas as pd
@@ -27,12 +29,17 @@ class Prediction:
     probability: float
     lower: float
     upper: float
+    usual_log_odds: float
     band: str
     share_missing: float
     abstained: bool
     by_history: bool
     reason: str
     made_at: pd.Timestamp
+
+    @property
+    def log_odds(self) -> float:
+        return math.log(self.probability / (1 - self.probability))
 
 
 @dataclass(frozen=True)
@@ -42,6 +49,12 @@ class Run:
     date: pd.Timestamp
     as_of: pd.Timestamp
     predictions: Mapping[str, Prediction]
+
+    @cached_property
+    def squad_log_odds(self) -> float:
+        """The mean score of those whom the model scored, in log-odds; NaN for nobody."""
+        found = [item.log_odds for item in self.scored if not item.by_history]
+        return math.fsum(found) / len(found) if found else math.nan
 
     @property
     def scored(self) -> list[Prediction]:
@@ -103,6 +116,7 @@ def _prediction(row: Mapping[Hashable, Any]) -> Prediction:
         probability=_figure(row["probability"]),
         lower=_figure(row["lower"]),
         upper=_figure(row["upper"]),
+        usual_log_odds=_figure(row.get("usual_log_odds")),
         band=text_or_empty(row["band"]),
         share_missing=_figure(row["share_missing"]),
         abstained=bool(row["abstained"]),

@@ -12,6 +12,7 @@ from configs.errors import ConfigError
 from models.alerts import AlertPolicy, alert_policy
 from serving.report.delivery import Delivery, delivery
 from serving.report.language import SOURCE, dynamic, require
+from serving.report.thresholds import Threshold, load_thresholds
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ class ReportSettings:
     too_few_below: int
     percent_within: float
     squads: Mapping[str, str]
+    thresholds: Mapping[str, Threshold]
     language: str
     words: Mapping[str, Mapping[str, str]]
     """A club's own translations: by language, by the English text."""
@@ -108,6 +110,7 @@ def load_report_settings(folder: Path | None = None) -> ReportSettings:
         alerts=alert_policy(content),
         bands=_bands(content.get("bands", [])),
         squads={str(key): str(name) for key, name in content.get("squads", {}).items()},
+        thresholds=load_thresholds(folder),
         language=language,
         words=_words(content.get("words", {})),
         delivery=delivery(load("report.toml")["delivery"] | content.get("delivery", {})),

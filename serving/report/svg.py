@@ -10,8 +10,10 @@ import pandas as pd
 from markupsafe import Markup, escape
 
 from serving.report.language import _, decimal, ngettext
+from serving.report.reasons import Reason
+from serving.report.thresholds import Threshold
 from serving.report.timeline import DayLoad, FactorTrack, Mark, ScorePoint, Timeline
-from serving.report.wording import day, number, percent, percent_range, short_day
+from serving.report.wording import day, number, percent, short_day
 
 WIDTH = 440
 LEFT, RIGHT = 46, 70
@@ -36,15 +38,16 @@ def band_mark(rank: int, bands: int) -> Markup:
     )
 
 
-def interval_bar(probability: float, lower: float, upper: float, cuts: Sequence[Cut], axis: Doublings) -> Markup:
-    """The score as a dot on its interval, over ticks where the bands start."""
+def interval_bar(
+    probability: float, lower: float, upper: float, cuts: Sequence[Cut], axis: Doublings, words: str
+) -> Markup:
+    """The score as a dot on its interval, over ticks where the bands start; `words` for those who do not see it."""
     width, height = 120, 18
 
     def x(value: float) -> float:
         return 5 + axis.share(value) * (width - 10)
 
     ticks = "".join(f'<path class="cut" d="M{x(cut):.1f} 1V17"/>' for cut, _ in cuts)
-    words = _("{score}, interval {interval}", score=percent(probability), interval=percent_range(lower, upper))
     return Markup(
         f'<svg class="interval" viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img" '
         f'aria-label="{escape(words)}"><path class="axis" d="M3 9H{width - 3}"/>{ticks}'
@@ -67,7 +70,37 @@ def odds_bar(contribution: float, most: float) -> Markup:
     )
 
 
-def timeline(line: Timeline, name: str, cuts: Sequence[Cut], axis: Doublings) -> Markup:
+def usual_strip(reason: Reason, cited: Threshold | None) -> Markup:
+    """A measurement on the middle half of own usual, with squad today and a cited threshold; "" without own usual."""
+    at = reason.figures
+    if not reason.is_measured or reason.own_usual == "–" or math.isnan(at.low):
+        return Markup("")
+    shown = [at.value, at.own_usual, at.low, at.high, at.squad, *([cited.value] if cited else [])]
+    known = [value for value in shown if not math.isnan(value)]
+    least, most, width = min(known), max(known), 84
+
+    def x(value: float) -> float:
+        return 6 + (width - 12) * (0.5 if most == least else (value - least) / (most - least))
+
+    parts = [
+        f'<path class="axis" d="M2 8H{width - 2}"/>',
+        _bar("band", x(at.low) - 1, 3, max(2.0, x(at.high) - x(at.low) + 2), 10),
+        f'<path class="usual" d="M{x(at.own_usual):.1f} 2V14"/>',
+    ]
+    if not math.isnan(at.squad):
+        parts.append(f'<path class="squad" d="M{x(at.squad) - 3:.1f} 1h6l-3 4z"/>')
+    if cited:
+        parts.append(f'<path class="cut" d="M{x(cited.value):.1f} 1V15"/>')
+    parts.append(f'<circle class="dot" cx="{x(at.value):.1f}" cy="8" r="3.4"/>')
+    words = _("now {value}, own usual {usual}, squad today {squad}", value=reason.value, usual=reason.own_usual,
+              squad=reason.squad)  # fmt: skip
+    return Markup(
+        f'<svg class="strip" viewBox="0 0 {width} 16" width="{width}" height="16" role="img" '
+        f'aria-label="{escape(words)}">{"".join(parts)}</svg>'
+    )
+
+
+def timeline(line: Timeline, name: str, cuts: Sequence[Cut], axis: Doublings, shows_percent: bool) -> Markup:
     """Load, score and factors of the same weeks under each other, on one time axis."""
     x = _Days(line.first, PLOT / ((line.last - line.first).days + 1))
     tracks_top = LOAD_HEIGHT + SCORE_HEIGHT + 2 * GAP + 18
@@ -76,10 +109,10 @@ def timeline(line: Timeline, name: str, cuts: Sequence[Cut], axis: Doublings) ->
         _weeks(line, x, bottom),
         _marks(line.marks, x, bottom),
         _loads(line, x, 18),
-        _scores(line.scores, x, 18 + LOAD_HEIGHT + GAP, cuts, axis),
+        _scores(line.scores, x, 18 + LOAD_HEIGHT + GAP, cuts, axis, shows_percent),
         *_tracks(line.tracks, x, tracks_top),
     ]
-    words = _in_words(line, name)
+    words = _in_words(line, name, shows_percent)
     return Markup(
         f'<svg class="timeline" viewBox="0 0 {WIDTH} {bottom + 20}" role="img" aria-label="{escape(words)}">'
         f"{''.join(body)}</svg>"
@@ -178,7 +211,9 @@ def _unknown(loads: Sequence[DayLoad], x: _Days, top: float, bottom: float) -> s
     return "".join(parts)
 
 
-def _scores(scores: Sequence[ScorePoint], x: _Days, top: float, cuts: Sequence[Cut], axis: Doublings) -> str:
+def _scores(
+    scores: Sequence[ScorePoint], x: _Days, top: float, cuts: Sequence[Cut], axis: Doublings, shows_percent: bool
+) -> str:
     bottom = top + SCORE_HEIGHT
 
     def y(value: float) -> float:
@@ -188,7 +223,8 @@ def _scores(scores: Sequence[ScorePoint], x: _Days, top: float, cuts: Sequence[C
     for cut, label in cuts:
         parts.append(f'<path class="cut" d="M{LEFT} {y(cut):.1f}H{WIDTH - RIGHT}"/>')
         parts.append(_text(WIDTH - RIGHT + 4, y(cut) - 2, f"▲ {label}", "tick"))
-        parts.append(_text(LEFT - 5, y(cut) + 3, percent(cut), "tick", "end"))
+        if shows_percent:
+            parts.append(_text(LEFT - 5, y(cut) + 3, percent(cut), "tick", "end"))
     points = [(x(point.date), y(point.probability)) for point in scores]
     parts.append(f'<polyline class="score" points="{" ".join(f"{a:.1f},{b:.1f}" for a, b in points)}"/>')
     for point in scores:
@@ -245,11 +281,12 @@ def _marks(marks: Sequence[Mark], x: _Days, bottom: float) -> str:
     return "".join(parts)
 
 
-def _in_words(line: Timeline, name: str) -> str:
+def _in_words(line: Timeline, name: str, shows_percent: bool) -> str:
     """What the picture shows, for those who do not see it; the figures stand in the tables beside it."""
     found = [_("{name}, {first} to {last}.", name=name, first=day(line.first), last=day(line.last))]
     for point in dict.fromkeys((line.scores[0], line.scores[-1]) if line.scores else ()):
-        found.append(_("Score {percent} on {day}.", percent=percent(point.probability), day=day(point.date)))
+        score = percent(point.probability) if shows_percent else point.band.label.lower()
+        found.append(_("Score {score} on {day}.", score=score, day=day(point.date)))
     found += [f"{day(mark.date)}: {mark.text}." for mark in line.marks]
     unknown = sum(load.value is None for load in line.loads)
     if unknown:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import dataclass
 from datetime import date as Date
 
 import pandas as pd
@@ -134,8 +135,9 @@ def phrase(
     value_date: pd.Timestamp | None,
     date: pd.Timestamp,
     reason_missing: str | None = None,
+    other: Other | None = None,
 ) -> str:
-    """A measurement in words, for use within a sentence.
+    """A measurement in words, for use within a sentence, against own usual or against `other`.
 
     "sprint distance, last 7 days: 1.9 times own usual (1,240 m against 650 m)"
     """
@@ -144,6 +146,8 @@ def phrase(
             return _("{label}: not measured ({reason})", label=dynamic(spec.label), reason=reason_missing)
         return _("{label}: not measured", label=dynamic(spec.label))
     label, body, bracket = _described(spec, value, own_usual)
+    if other is not None:
+        body, bracket = _against_other(spec, value, own_usual, other)
     notes = [note for note in (bracket, _age_note(spec, value_date, date)) if note]
     return f"{label}: {body}" + (f" ({'; '.join(notes)})" if notes else "")
 
@@ -170,6 +174,25 @@ def _described(spec: FeatureSpec, value: float, own_usual: float) -> tuple[str, 
         shown, usual = measure(value, spec.unit), measure(own_usual, spec.unit)
         return label, times_usual(value / own_usual), _("{value} against {usual}", value=shown, usual=usual)
     return label, measure(value, spec.unit), _usual(own_usual, measure(own_usual, spec.unit))
+
+
+@dataclass(frozen=True)
+class Other:
+    """Another reference than own usual: its value, and its sentences with braces (translated where they are used)."""
+
+    value: float
+    is_squad: bool
+
+
+def _against_other(spec: FeatureSpec, value: float, own_usual: float, other: Other) -> tuple[str, str]:
+    """What is said against the squad or the model's data, and what stands in brackets behind it."""
+    usual = "" if spec.factor in WITHOUT_USUAL else _usual(own_usual, measure(own_usual, spec.unit))
+    shown, theirs = measure(value, spec.unit), measure(other.value, spec.unit)
+    if other.is_squad:
+        against = _("squad today {value}", value=theirs)
+    else:
+        against = _("middle of the model's data {value}", value=theirs)
+    return shown, "; ".join(note for note in (against, usual) if note)
 
 
 def multiple_of(label: str) -> tuple[str, str] | None:

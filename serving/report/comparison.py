@@ -1,0 +1,98 @@
+"""Against what a score and a measurement are held: the squad today, the athlete's own usual, the model's data."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from features.specs import DerivedSpec, FeatureSpec
+from models.references import percentage_points
+from serving.report.wording import ABOUT_USUAL, WITHOUT_USUAL, multiple_of
+
+Held = Literal["own", "squad", "training"]
+NAN = math.nan
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What a measurement is told against, and its value in the measurement's unit."""
+
+    held: Held
+    value: float
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One score against its references, as ratios of odds; NaN where there is none.
+
+    `start` is the part of `squad_odds`, in log-odds, that no factor explains: another horizon's model set the score.
+    `points` are percentage points by factor, in the order of the factors given; they add up to what the score lies
+    above `base`, the probability that the model starts from.
+    """
+
+    squad_odds: float
+    usual_odds: float
+    start: float
+    base: float
+    points: tuple[float, ...]
+
+
+def compare(
+    contributions: Sequence[float],
+    against_squad: Sequence[float],
+    log_odds: float,
+    usual_log_odds: float,
+    squad_log_odds: float,
+) -> Comparison:
+    """The comparison of a score from its factors' parts, all in log-odds; NaN for a reference that is none."""
+    base = log_odds - math.fsum(contributions)
+    points = percentage_points(np.array(contributions), log_odds, base)
+    return Comparison(
+        squad_odds=math.exp(log_odds - squad_log_odds),
+        usual_odds=math.exp(log_odds - usual_log_odds),
+        start=log_odds - squad_log_odds - math.fsum(against_squad),
+        base=1 / (1 + math.exp(-base)),
+        points=tuple(points.tolist()),
+    )
+
+
+def told_against(
+    spec: FeatureSpec, value: float, contribution: float, own: float, squad: float, training: float
+) -> Reference | None:
+    """The first of own usual, squad today and training data from which the measurement differs as the score moves.
+
+    A contribution stands against the training data, so "above own usual" need not be why a score is raised: sleep
+    quality of 6 where 6 is usual raises it because others sleep better. None where no reference tells the reason.
+    """
+    if math.isnan(value):
+        return None
+    way = {"+": 1, "-": -1}.get(spec.direction, 0) * (1 if contribution > 0 else -1)
+    references = (Reference("own", _own(spec, own)), Reference("squad", squad), Reference("training", training))
+    return next((each for each in references if _differs(value, each.value, way)), None)
+
+
+def _own(spec: FeatureSpec, own: float) -> float:
+    """Own usual; of a measurement that is itself a comparison with it, the value that says "as usual"."""
+    if spec.factor in WITHOUT_USUAL:
+        return NAN
+    if is_own_comparison(spec):
+        return 1.0 if multiple_of(spec.label) else 0.0
+    return own
+
+
+def is_own_comparison(spec: FeatureSpec) -> bool:
+    """True for a measurement that already says how far it is from the athlete's own usual."""
+    is_change = isinstance(spec, DerivedSpec) and spec.derive == "change_pct"
+    return is_change or spec.unit == "SD" or multiple_of(spec.label) is not None
+
+
+def _differs(value: float, reference: float, way: int) -> bool:
+    """Whether a value lies on the side of the reference that `way` asks for (0: on any), by more than a little."""
+    if math.isnan(reference):
+        return False
+    apart = value - reference
+    return apart * (way or math.copysign(1, apart)) > ABOUT_USUAL * max(abs(reference), 1e-9)
