@@ -164,7 +164,7 @@ def _curve(plan: Plan, recipe: Recipe, trained: Squad, tested: Squad, fitted: Fi
 
 def as_sections(found: Verified, drawn: Mapping[str, Path] | None = None) -> tuple[report.Section, ...]:
     """Tables of all figures, with the pictures that were drawn."""
-    return report.sections(found.summary, found.leaks, found.refusals, report.setup(found.plan), drawn or {})
+    return report.sections(found.summary, found.leaks, found.refusals, found.plan, drawn or {})
 
 
 def write(found: Verified, folder: Path) -> Path:

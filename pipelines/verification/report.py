@@ -24,7 +24,9 @@ ONLY_SIMULATED = (
 NONE = "–"
 
 
-class _Plan(Protocol):
+class Plan(Protocol):
+    """How much was simulated and fitted, as far as it is told."""
+
     @property
     def athletes(self) -> int: ...
     @property
@@ -48,7 +50,7 @@ class Section:
     figure: Path | None = None
 
 
-def setup(plan: _Plan) -> str:
+def _setup(plan: Plan) -> str:
     return (
         f"Trained on {plan.athletes:,} simulated athletes over {plan.seasons} seasons, "
         f"tested on {plan.test_athletes} others over the season after; {len(plan.seeds)} pairs of squads, "
@@ -57,11 +59,12 @@ def setup(plan: _Plan) -> str:
 
 
 def sections(
-    summary: Summary, leaks: LeakCheck, refused: Sequence[str], intro: str, figures: Mapping[str, Path]
+    summary: Summary, leaks: LeakCheck, refused: Sequence[str], plan: Plan, figures: Mapping[str, Path]
 ) -> tuple[Section, ...]:
     """Everything that was measured, goals first."""
     return (
-        Section("Goals", ("", "goal", "reached"), tuple(_goals(summary)), f"{intro} {ONLY_SIMULATED}"),
+        Section("Goals", ("", "goal", "reached"), tuple(_goals(summary, plan.athletes)),
+                f"{_setup(plan)} {ONLY_SIMULATED}"),
         _discrimination(summary),
         Section("Injuries in training and what they teach", ("athletes", "strains", "share of oracle"),
                 tuple(_curve(summary)), "Share of the oracle's AUROC above 0.5 on unseen athletes.",
@@ -76,14 +79,14 @@ def sections(
     )  # fmt: skip
 
 
-def _goals(summary: Summary) -> Iterable[tuple[str, ...]]:
+def _goals(summary: Summary, athletes: int) -> Iterable[tuple[str, ...]]:
     for goal in GOALS:
         found = summary.get(goal.check, goal.measure)
-        yield f"{goal.check}: {goal.measure}", str(goal), f"{_text(found)} {_verdict(found, goal)}"
+        yield f"{goal.check}: {goal.measure}", str(goal), f"{_text(found)} {_verdict(found, goal, athletes)}".strip()
 
 
-def _verdict(found: Estimate | None, goal: Goal) -> str:
-    if found is None or found.value != found.value:
+def _verdict(found: Estimate | None, goal: Goal, athletes: int) -> str:
+    if found is None or found.value != found.value or athletes < goal.least_athletes:
         return ""
     return "(met)" if goal.low <= found.value <= goal.high else "(missed)"
 
@@ -222,7 +225,7 @@ _STYLE = (
     "body{font:15px/1.45 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1b1b1b}"
     "table{border-collapse:collapse;margin:.6rem 0}"
     "td,th{padding:.25rem .7rem;border-bottom:1px solid #ddd;text-align:right}"
-    "td:first-child,th:first-child{text-align:left}th{font-weight:600}svg{max-width:100%;height:auto}"
+    "td+td{white-space:nowrap}td:first-child,th:first-child{text-align:left}th{font-weight:600}svg{max-width:100%;height:auto}"
 )
 
 
