@@ -145,7 +145,7 @@ def _one_seed(plan: Plan, recipe: Recipe, seed: int) -> Iterator[Number]:
         checks.alerts(tested, main, recipe.alerts),
     )  # fmt: skip
     taught = checks.taught(recipe, trained, TAUGHT_MEMBERS)
-    yield checks.ceiling(tested, taught[checks.NOISE_FREE])
+    yield from checks.ceilings(recipe, trained, tested, taught[checks.NOISE_FREE])
     yield from checks.explanation(recipe, trained, tested, fitted, taught)
     yield checks.stability(recipe, trained, tested, main, plan.refits, few)
     fewer = tested.rows(splits.thin(tested.index, recipe.settings.every_days))

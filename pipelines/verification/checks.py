@@ -23,6 +23,7 @@ from pipelines.verification.fitting import (
     fit_to_truth,
     flag_shares,
     flagged,
+    regressed,
     regressed_shares,
     reported,
     true_shares,
@@ -45,6 +46,8 @@ RESAMPLES = 200
 NOISE_FREE = "taught the true risk"
 HAZARD = "taught the true hazard"
 SHARES = "taught each factor's share"
+ORACLE = "taught the oracle's odds"
+TERMS = "the true terms of all factors"
 CONSTANT = "the same order for everybody"
 FLAGGED, ALL = "explanation of flagged days", "explanation of all days"
 FACTORS = tuple(FACTOR_TERMS)
@@ -86,7 +89,11 @@ def discrimination(squad: Squad, predicted: Predicted) -> Iterator[Number]:
 def share(squad: Squad, fitted: Fitted, days: int = MAIN_DAYS) -> float:
     """The share of the oracle's AUROC above 0.5 over one horizon, against the hazard that came about."""
     predicted = fitted.predict(squad)
-    score = predicted.log_odds[predicted.horizons_days.index(days)]
+    return share_of(squad, predicted.log_odds[predicted.horizons_days.index(days)], days)
+
+
+def share_of(squad: Squad, score: Floats, days: int = MAIN_DAYS) -> float:
+    """The same of any score of the squad's rows."""
     came = squad.came[str(days)].to_numpy()
     return share_of_oracle(expected_auroc(score, came), expected_auroc(squad.oracle[str(days)].to_numpy(), came))
 
@@ -238,6 +245,14 @@ def taught(recipe: Recipe, trained: Squad, members: int) -> dict[str, Fitted]:
     }
 
 
-def ceiling(squad: Squad, fitted: Fitted) -> Number:
-    """The share of the oracle that these features could give to a learner that sees the true risk."""
-    return Number("discrimination", "share of oracle", NOISE_FREE, MAIN_DAYS, share(squad, fitted))
+def ceilings(recipe: Recipe, trained: Squad, squad: Squad, noise_free: Fitted) -> Iterator[Number]:
+    """The share of the oracle that could be reached: by this learner taught the true risk, by a regression of the
+    oracle's odds on the same features, and by who knew every factor's true term, but neither frailty nor fixtures."""
+    odds = logit(trained.oracle[str(MAIN_DAYS)].to_numpy())
+    terms = squad.shares[MAIN_DAYS].to_numpy(dtype=np.float64).sum(axis=1)
+    for subject, score in (
+        (NOISE_FREE, noise_free.predict(squad).log_odds[0]),
+        (ORACLE, regressed(recipe, trained, squad, odds)),
+        (TERMS, terms),
+    ):
+        yield Number("discrimination", "share of oracle", subject, MAIN_DAYS, share_of(squad, score))

@@ -116,19 +116,22 @@ def regressed_shares(recipe: Recipe, trained: Squad, squad: Squad, days: int) ->
 
     No model of injuries could be taught so: what is missed here is not in the records.
     """
+    shares = trained.shares[days]
+    return pd.DataFrame({str(name): regressed(recipe, trained, squad, shares[name].to_numpy()) for name in shares})
+
+
+def regressed(recipe: Recipe, trained: Squad, squad: Squad, truth: Floats) -> Floats:
+    """`truth`, one value for each of the trained squad's rows, as boosted trees tell it for the other squad's."""
     from sklearn.ensemble import HistGradientBoostingRegressor
 
-    names = usable(recipe, trained)
-    taught = trained.rows(splits.thin(trained.index, TAUGHT_DAYS))
-    given, asked = (each.features[names].to_numpy(dtype=np.float64) for each in (taught, squad))
-    found = {}
-    for factor, share in taught.shares[days].items():
-        learner = HistGradientBoostingRegressor(
-            max_iter=150, max_leaf_nodes=15, max_bins=63, min_samples_leaf=40, early_stopping=False,
-            random_state=recipe.settings.seed,
-        )  # fmt: skip
-        found[str(factor)] = learner.fit(given, share.to_numpy()).predict(asked)
-    return pd.DataFrame(found)
+    names, few = usable(recipe, trained), splits.thin(trained.index, TAUGHT_DAYS)
+    given = trained.features[names].to_numpy(dtype=np.float64)[few]
+    learner = HistGradientBoostingRegressor(
+        max_iter=150, max_leaf_nodes=15, max_bins=63, min_samples_leaf=40, early_stopping=False,
+        random_state=recipe.settings.seed,
+    )  # fmt: skip
+    found: Floats = learner.fit(given, truth[few]).predict(squad.features[names].to_numpy(dtype=np.float64))
+    return found
 
 
 def bootstrapped(squad: Squad, seed: int) -> Squad:
