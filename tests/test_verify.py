@@ -21,7 +21,7 @@ from models.metrics import Metric
 from models.tested import MODEL
 from pipelines import verify as verification
 from pipelines.train import Recipe, load_recipe
-from pipelines.verification import checks
+from pipelines.verification import checks, report
 from pipelines.verification.fitting import bootstrapped, centred, fit, fit_to_truth, flagged, reported
 from pipelines.verification.measures import (
     agreement,
@@ -31,7 +31,7 @@ from pipelines.verification.measures import (
     share_of_oracle,
     top_changes,
 )
-from pipelines.verification.nothing import leak_check
+from pipelines.verification.nothing import LeakCheck, leak_check
 from pipelines.verification.numbers import Number, summarised
 from pipelines.verification.squads import (
     Squad,
@@ -260,6 +260,16 @@ def test_a_leak_a_miscalibrated_squad_and_a_missing_evaluation_refuse() -> None:
     assert refusals(None, 14, ()) == ("no evaluation is possible",)
 
 
+def test_a_goal_is_met_or_missed_only_by_squads_that_it_was_set_for() -> None:
+    found = summarised([[Number("discrimination", "share of oracle", "model", 14, 0.5)]])
+    leaks = LeakCheck((), planted_sees_the_future=True, planted_auroc=0.99)
+    said = [
+        report.sections(found, leaks, (), verification.quick_plan(athletes, 2, 1, 1), {})[0].rows[0][2]
+        for athletes in (200, 1000)
+    ]
+    assert said == ["0.50", "0.50 (missed)"]
+
+
 def test_numbers_of_the_same_kind_become_one_estimate() -> None:
     found = summarised([[Number("a", "b", "c", 14, 1.0)], [Number("a", "b", "c", 14, 3.0)]])
     assert found.estimates["a", "b", "c", 14].value == 2
@@ -275,6 +285,9 @@ def test_the_learner_finds_planted_effects_and_the_truth_teaches_it_more() -> No
     ideal = fit_to_truth(recipe(), trained, known, 14, 3)
     reached, reachable = checks.share(tested, fitted), checks.share(tested, ideal)
     assert 0.3 < reached < reachable < 0.95
+    limits = {each.subject: each.value for each in checks.ceilings(recipe(), trained, tested, ideal)}
+    assert limits[checks.NOISE_FREE] == reachable
+    assert reached < limits[checks.ORACLE] < limits[checks.TERMS] < 1  # frailty and fixtures are nobody's to know
     numbers = {each.key: each.value for each in checks.explanation(recipe(), trained, tested, fitted, {"ideal": ideal})}
     assert numbers[checks.ALL, "right sign", "model", 14] > 0.6
     assert numbers[checks.ALL, "rank correlation", "model", 14] > 0.2
