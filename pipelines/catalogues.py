@@ -25,6 +25,7 @@ from features.specs import load_specs
 from features.tables import TABLES
 from models.baselines import LABELS
 from serving.report.language import DOMAIN, FOLDER, SOURCE, languages
+from serving.report.thresholds import load_thresholds
 from serving.report.wording import multiple_of
 
 TEXTS = FOLDER.parent
@@ -59,6 +60,8 @@ def _configured() -> Iterator[tuple[str, str]]:
         yield from (("configs/features.toml", part) for part in multiple_of(spec.label) or ())
     for factor in load_factors().values():
         yield from (("configs/factors.toml", text) for text in (factor.label, factor.wording, factor.prompt))
+    for threshold in load_thresholds().values():
+        yield from (("configs/thresholds.toml", text) for text in (threshold.population, threshold.effect))
     report = load("report.toml")
     yield from (("configs/report.toml", text) for text in (report["title"], *(b["label"] for b in report["bands"])))
     yield "configs/target.toml", load("target.toml")["name"]

@@ -77,6 +77,10 @@ TEMPLATES = (
         "Each fold's model is a bag of {fold} members, the shipped one of {shipped}: the shipped one's scores are "
         "steadier, so these figures lie low rather than high."
     ),
+    N_(
+        "Intervals from {fewest} injuries are too narrow, as from any fewer than {least}: what one of them leaves out "
+        "is a hint, not shown."
+    ),
     N_("In {constant} of {fits} fits the calibration found nothing and gave the base rate."),
     N_("Only {found} athlete folds instead of {asked}: {hurt} of {athletes} athletes have an injury."),
     N_("Only {found} test period instead of {asked}: too few earlier injuries."),
