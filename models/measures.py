@@ -8,7 +8,7 @@ MEASURES = {
     "auroc_pooled": "AUROC pooled over folds",
     "average_precision": "average precision",
     "prevalence_line": "average precision of chance",
-    "precision_above_chance": "difference of the two",
+    "precision_above_chance": "average precision above chance",
     "brier": "Brier",
     "scaled_brier": "scaled Brier",
     "calibration_slope": "calibration slope",

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import base64
-import html
-import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from rich.markup import escape
-from rich.table import Table
 
 from configs.errors import WrongArgument
+from models.card.facts import figure, signed
+from models.measures import MEASURES
 from models.registry import Recorded, recorded
 from models.tested import MODEL
-from pipelines.console import out, right
+from pipelines import pages
+from pipelines.console import out
 from pipelines.data import Store
+from pipelines.evaluation_output import as_table, bracketed
+from pipelines.pages import Section
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -184,11 +185,8 @@ def _agreement(horizon_days: int, own: pd.DataFrame) -> str:
 
 def show(found: Differences) -> None:
     """Tables for a terminal, then what must be known."""
-    for title, header, rows in _tables(found):
-        table = Table(header[0], *(right(name) for name in header[1:]), title=escape(title))
-        for row in rows:
-            table.add_row(*(escape(cell) for cell in row))
-        out().print(table)
+    for section in _tables(found):
+        out().print(as_table(section))
     for line in (*_feature_lines(found), *found.notes):
         out().print(f"- {escape(line)}", soft_wrap=True)
 
@@ -198,39 +196,40 @@ def _feature_lines(found: Differences) -> Iterator[str]:
     yield f"Features removed: {', '.join(found.removed) or 'none'}."
 
 
-def _tables(found: Differences) -> Iterator[tuple[str, Sequence[str], list[list[str]]]]:
+def _tables(found: Differences) -> Iterator[Section]:
     names = found.names
     parameters = found.parameters.fillna("–").astype(str).to_numpy().tolist()
-    yield "Parameters that differ", ("", *names), parameters
+    yield Section("Parameters that differ", ("", *names), tuple(map(tuple, parameters)))
     for horizon, own in found.metrics.groupby("horizon_days"):
-        rows = [
-            [row["metric"].replace("_", " "), *(_interval(row, side) for side in ("first", "second"))]
+        rows = tuple(
+            (MEASURES.get(row["metric"], row["metric"]), *(_interval(row, side) for side in ("first", "second")))
             for row in own.to_dict("records")
-        ]
-        yield f"{horizon} days, unseen athletes at later times (95 % interval by athlete bootstrap)", ("", *names), rows
+        )
+        title = f"{horizon} days, unseen athletes at later times [95 % interval by athlete bootstrap]"
+        yield Section(title, ("", *names), rows)
     changed = found.importance[found.importance["change"] != 0].head(MOST_FEATURES)
-    weights = [
-        [str(row["feature"]), f"{row['first']:.4f}", f"{row['second']:.4f}", f"{row['change']:+.4f}"]
+    weights = tuple(
+        (str(row["feature"]), *(figure(row[side], 0.01) for side in ("first", "second")), signed(row["change"], 4))
         for row in changed.to_dict("records")
-    ]
-    yield "Mean absolute contribution in log-odds, largest changes", ("", *names, "change"), weights
+    )
+    yield Section("Mean absolute contribution in log-odds, largest changes", ("", *names, "change"), weights)
 
 
 def _interval(row: dict[Any, Any], side: str) -> str:
-    value, lower, upper = (row[f"{side}_{end}"] for end in ("value", "lower", "upper"))
-    if pd.isna(value):
-        return "–"
-    return f"{value:.4f}" if pd.isna(lower) else f"{value:.4f} ({lower:.4f} to {upper:.4f})"
+    return bracketed(*(float(row[f"{side}_{end}"]) for end in ("value", "lower", "upper")))
 
 
 def write(found: Differences, folder: Path) -> Path:
     """Figures as PNG and one HTML page that holds them all, in `folder`; returns the page."""
     folder.mkdir(parents=True, exist_ok=True)
-    drawn = dict(_figures(found))
-    for name, figure in drawn.items():
-        figure.savefig(folder / f"{name}.png", dpi=110)
+    pictures = []
+    for name, drawing in _figures(found):
+        pictures.append(folder / f"{name}.png")
+        drawing.savefig(pictures[-1], dpi=110)
+    lines = (*_feature_lines(found), *found.notes)
+    parts = (pages.sentences(lines), pages.figures(pictures), pages.tables(_tables(found)))
     page = folder / PAGE
-    page.write_text(_html(found, drawn), encoding="utf-8")
+    page.write_text(pages.page(" beside ".join(found.names), *parts), encoding="utf-8")
     return page
 
 
@@ -249,34 +248,3 @@ def _figures(found: Differences) -> Iterator[tuple[str, Figure]]:
     changes = found.importance.set_index("feature")["change"].head(MOST_FEATURES)
     if (changes != 0).any():
         yield "importance", figures.importance_change(changes, "What moves the scores, largest changes")
-
-
-def _html(found: Differences, drawn: dict[str, Figure]) -> str:
-    title = " beside ".join(found.names)
-    lines = "".join(f"<li>{html.escape(line)}</li>" for line in (*_feature_lines(found), *found.notes))
-    pictures = "".join(f'<p><img alt="{name}" src="{_embedded(figure)}"></p>' for name, figure in drawn.items())
-    tables = "".join(_table_html(*each) for each in _tables(found))
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        f"<title>{html.escape(title)}</title><style>{_STYLE}</style></head><body>"
-        f"<h1>{html.escape(title)}</h1><ul>{lines}</ul>{pictures}{tables}</body></html>\n"
-    )
-
-
-_STYLE = (
-    "body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}"
-    "table{border-collapse:collapse}td,th{border-bottom:1px solid #ddd;padding:.2rem .6rem;text-align:left}"
-    "img{max-width:100%}"
-)
-
-
-def _embedded(figure: Figure) -> str:
-    picture = io.BytesIO()
-    figure.savefig(picture, format="png", dpi=110)
-    return f"data:image/png;base64,{base64.b64encode(picture.getvalue()).decode()}"
-
-
-def _table_html(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    head = "".join(f"<th>{html.escape(cell)}</th>" for cell in header)
-    body = "".join("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
-    return f"<h2>{html.escape(title)}</h2><table><tr>{head}</tr>{body}</table>"

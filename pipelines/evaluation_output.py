@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,9 @@ from models.evaluation import Evaluation
 from models.measures import MEASURES
 from models.metrics import Metric
 from models.tested import MODEL
+from pipelines import pages
 from pipelines.console import out, right
+from pipelines.pages import Section
 
 _BESIDE = ("auroc", "average_precision", "calibration_slope", "observed_expected", "alert_recall")
 _GROUPS = ("event_rate", "mean_risk", "alert_rate", "auroc", "observed_expected", "calibration_slope")
@@ -30,29 +31,20 @@ _WIDTH = 220
 """Columns without a terminal: a row of figures with their intervals on one line."""
 
 
-@dataclass(frozen=True)
-class Section:
-    """A table under its title, with what to know when reading it."""
-
-    title: str
-    header: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    note: str = ""
-
-
 def show_evaluation(evaluation: Evaluation | None, verdict: Sequence[str]) -> None:
     """The measures at each horizon, the model beside the others, alerts, subgroups and designs; then the verdict."""
     console = out(_WIDTH)
     for section in _sections(evaluation, every=False) if evaluation else ():
         if section.rows:
-            console.print(_as_table(section))
+            console.print(as_table(section))
         if section.note:
             console.print(escape(section.note), soft_wrap=True)
     for sentence in verdict:
         console.print(f"- {escape(sentence)}", soft_wrap=True)
 
 
-def _as_table(section: Section) -> Table:
+def as_table(section: Section) -> Table:
+    """The section for a terminal, without its note."""
     columns = (Column(section.header[0], no_wrap=True), *(right(name) for name in section.header[1:]))
     table = Table(*columns, title=escape(section.title))
     for row in section.rows:
@@ -61,7 +53,11 @@ def _as_table(section: Section) -> Table:
 
 
 def write_evaluation(evaluation: Evaluation, verdict: Sequence[str], folder: Path) -> Path:
-    """evaluation.md, evaluation.json, a CSV per table and a PNG per figure in `folder`; returns the first."""
+    """evaluation.html, evaluation.md, evaluation.json, a CSV per table and a PNG per figure in `folder`.
+
+    Returns the first, which holds all that people read.
+    """
+
     from models.evaluation_figures import evaluation_figures
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -72,8 +68,11 @@ def write_evaluation(evaluation: Evaluation, verdict: Sequence[str], folder: Pat
     drawn = evaluation_figures(evaluation)
     for stem, drawing in drawn.items():
         drawing.savefig(folder / f"{stem}.png", dpi=120)
-    page = folder / "evaluation.md"
-    page.write_text(_as_markdown(list(_sections(evaluation, every=True)), verdict, list(drawn)), encoding="utf-8")
+    sections = list(_sections(evaluation, every=True))
+    (folder / "evaluation.md").write_text(_as_markdown(sections, verdict, list(drawn)), encoding="utf-8")
+    page = folder / "evaluation.html"
+    parts = (pages.sentences(verdict), pages.tables(sections), pages.figures(folder / f"{stem}.png" for stem in drawn))
+    page.write_text(pages.page("Evaluation", *parts), encoding="utf-8")
     return page
 
 
@@ -183,14 +182,15 @@ def _designs(evaluation: Evaluation) -> Section:
 
 def _cells(lines: pd.DataFrame, measures: Sequence[str]) -> tuple[str, ...]:
     by_name: Mapping[Any, Any] = lines.set_index("name")[["value", "lower", "upper"]].to_dict("index")
-    return tuple(_figures(**by_name[name]) for name in measures)
+    return tuple(bracketed(**by_name[name]) for name in measures)
 
 
 def _with_interval(metric: Metric | None) -> str:
-    return "–" if metric is None else _figures(metric.value, metric.lower, metric.upper)
+    return "–" if metric is None else bracketed(metric.value, metric.lower, metric.upper)
 
 
-def _figures(value: float, lower: float, upper: float) -> str:
+def bracketed(value: float, lower: float, upper: float) -> str:
+    """Such as "0.64 [0.49, 0.85]", as many decimals as the value or half the interval asks for."""
     if math.isnan(value):
         return "–"
     if math.isnan(lower):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -18,6 +19,7 @@ from models.evaluation_figures import evaluation_figures
 from models.learner import TrainingRows
 from models.metrics import Metric
 from models.verdict import against_others, discrimination, few_injuries, precision
+from pipelines.evaluation_output import write_evaluation
 
 SETTINGS = replace(estimator.load_settings(), trees=20, evaluation_members=3, athlete_folds=3, resamples=200)
 NAMES = BaselineFeatures(age="age", history=(), acwr="acwr")
@@ -410,6 +412,21 @@ def test_the_verdict_holds_average_precision_against_that_of_chance(lower: float
     assert sentence.startswith("14 days: average precision 0.050 (95% interval 0.020 to 0.13), of chance 0.011")
     assert said in sentence
     assert list(precision(14, {**found, (None, "precision_above_chance"): metric(0.04, np.nan, np.nan)})) == []
+
+
+@pytest.mark.slow
+def test_an_evaluation_is_written_as_one_page_that_needs_no_other_file(
+    strong: tuple[World, Evaluation], tmp_path: Path
+) -> None:
+    page = write_evaluation(strong[1], ["<b>7 days</b> & more"], tmp_path)
+    text = page.read_text(encoding="utf-8")
+    assert page.name == "evaluation.html" and "&lt;b&gt;7 days&lt;/b&gt; &amp; more" in text
+    auroc = strong[1].metric("auroc", 7)
+    assert f"<td>AUROC</td><td>{auroc.value:.2f} [{auroc.lower:.2f}, {auroc.upper:.2f}]</td>" in text
+    drawn = sorted(path.stem for path in tmp_path.glob("*.png"))
+    assert len(drawn) > 8 and text.count("data:image/png;base64,") == len(drawn)
+    assert all(f'alt="{stem.replace("_", " ")}"' in text for stem in drawn)
+    assert text.count("src=") == len(drawn)
 
 
 def test_the_verdict_warns_of_intervals_from_fewer_than_ten_injuries() -> None:
