@@ -252,8 +252,13 @@ def add_to_run(store: Path, version: int, folder: str, files: Sequence[Path]) ->
     if found is None:
         raise NotReady(f"version {version} is not registered.")
     with _without_deprecations(), _writing(store) as place, _connected(place):
+        from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+        # Not by the client: it remembers where a run's artifacts lay before this store was copied.
+        run = _client().get_run(found.run_id)
+        artifacts = get_artifact_repository(run.info.artifact_uri)
         for path in files:
-            _client().log_artifact(found.run_id, str(path), folder)
+            artifacts.log_artifact(str(path), folder)
 
 
 def _pointed() -> dict[str, int]:
