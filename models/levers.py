@@ -119,10 +119,10 @@ class NextWeek:
         coming = {name: _copies(rows, ids) for name, rows in self.coming.items()}
         for lever in levers:
             share = pd.Series([change.get(lever.key, 0.0) for change in changes], ids)
-            if share.any():
+            known = self.known[lever.table][lever.rows(self.known[lever.table])]
+            if share.any() and len(known):  # what was never recorded of the athlete cannot be moved
                 move = {"scale": _scaled, "own": _towards_own, "retest": _retested, "dose": _dosed}[lever.move]
-                known = self.known[lever.table]
-                coming[lever.table] = move(coming[lever.table], known[lever.rows(known)], lever, share, self.date)
+                coming[lever.table] = move(coming[lever.table], known, lever, share, self.date)
         return ids, {name: _together(_copies(rows, ids), coming[name]) for name, rows in self.known.items()}
 
 
@@ -134,13 +134,17 @@ def like_last_week(tables: Tables, date: pd.Timestamp) -> NextWeek:
     known = {name: table[table["superseded_at"].isna()] for name, table in tables.items()}
     coming = {name: _again(table, name, date) if name in DAILY else table.iloc[:0] for name, table in known.items()}
     coverage = known["coverage"]
-    in_use = coverage["last_date"] >= date - WEEK
-    extended = coverage.assign(last_date=coverage["last_date"].where(~in_use, coverage["last_date"] + WEEK))
-    return NextWeek({**known, "coverage": extended}, coming, date)
+    in_use = coverage[coverage["last_date"] >= date - WEEK]
+    first = in_use["last_date"].clip(upper=date)
+    on = in_use.assign(first_date=first, last_date=date + WEEK, known_at=first.dt.tz_localize("UTC"))
+    return NextWeek({**known, "coverage": _together(coverage, on)}, coming, date)
 
 
 def _again(table: pd.DataFrame, name: str, date: pd.Timestamp) -> pd.DataFrame:
-    last = table[(table["date"] > date - WEEK) & (table["date"] <= date)]
+    """The rows of the week before `date` and of its morning, seven days on; for `date` itself only if it has none."""
+    last = table[(table["date"] >= date - WEEK) & (table["date"] <= date)]
+    if (table["date"] == date).any():
+        last = last[last["date"] > date - WEEK]
     return _renamed(last.assign(date=last["date"] + WEEK, known_at=last["known_at"] + WEEK), name)
 
 

@@ -9,37 +9,20 @@ import pandas as pd
 import pytest
 
 from configs.errors import IntegrityError
-from models.estimator import Bag, Calibration, HorizonModel
+from models.estimator import Calibration, HorizonModel
 from models.references import at_own_usual, explained_at, percentage_points
 from models.steadiness import steadiness
-from models.straight import Scale, Straight
+from tests.bags import straight_bag
 
 NAN = math.nan
 FACTOR_OF = {"sprint": "overload", "load": "overload", "sleep": "recovery", "stress": "mind", "age": "context"}
 NAMES = tuple(FACTOR_OF)
 MODIFIABLE = {"overload": True, "recovery": True, "mind": True, "context": False}
-TREE = (
-    "tree\nversion=v4\nnum_class=1\nnum_tree_per_iteration=1\nlabel_index=0\nmax_feature_idx=4\n"
-    "objective=binary sigmoid:1\n"
-)
-
-
-def booster(start: float) -> str:
-    """A LightGBM model of one leaf."""
-    names = " ".join(NAMES)
-    infos = " ".join("[0:1]" for _ in NAMES)
-    return (
-        f"{TREE}feature_names={names}\nfeature_infos={infos}\n\nTree=0\nnum_leaves=1\nnum_cat=0\nsplit_feature=\n"
-        f"split_gain=\nthreshold=\ndecision_type=\nleft_child=\nright_child=\nleaf_value={start}\nleaf_weight=\n"
-        "leaf_count=\ninternal_value=\ninternal_weight=\ninternal_count=\nis_linear=0\nshrinkage=1\n\n\nend of trees\n"
-    )
 
 
 def bag_of(*weights: tuple[float, ...], slope: float = 1.0) -> HorizonModel:
-    """Members with these straight effects and no trees; every feature has mean 0 and spread 1."""
-    scale = Scale((-9.0,) * 5, (9.0,) * 5, (0.0,) * 5, (1.0,) * 5)
-    bag = Bag((booster(0.0),) * len(weights), NAMES, -3.0, Straight(scale, weights))
-    return HorizonModel(7, bag, Calibration("platt", (0.0, slope)))
+    """Members with these straight effects; every feature has mean 0 and spread 1."""
+    return straight_bag(NAMES, *weights, slope=slope)
 
 
 def rows(*values: tuple[float, ...]) -> pd.DataFrame:
