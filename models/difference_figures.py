@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from models.figures import BLUE, GREY, ORANGE
+from models.measures import MEASURES
 
 _COLOURS = (BLUE, ORANGE)
 _MARKS = ("o", "s")
@@ -31,9 +32,10 @@ def side_by_side(metrics: pd.DataFrame, names: Sequence[str], title: str) -> Fig
             panel.plot([lower, upper], [-place, -place], color=colour, linewidth=1.6)
             panel.plot([value], [-place], mark, color=colour, markersize=6, label=names[place])
         panel.set(ylim=(-1.6, 0.6), yticks=[])
-        panel.set_ylabel(str(row["metric"]).replace("_", " "), rotation=0, ha="right", va="center", fontsize=9)
+        name = MEASURES.get(row["metric"], str(row["metric"]))
+        panel.set_ylabel(name, rotation=0, ha="right", va="center", fontsize=9)
         _plain(panel)
-    panels[0].legend(loc="lower left", bbox_to_anchor=(0, 1.02), ncols=2, frameon=False, fontsize=9)
+    panels[0].legend(loc="lower left", bbox_to_anchor=(0, 1.02), frameon=False, fontsize=9)  # names may be long
     figure.suptitle(title, x=0.02, ha="left", fontsize=12, fontweight="bold")
     return figure
 
