@@ -135,7 +135,7 @@ def like_last_week(tables: Tables, date: pd.Timestamp) -> NextWeek:
     coming = {name: _again(table, name, date) if name in DAILY else table.iloc[:0] for name, table in known.items()}
     coverage = known["coverage"]
     in_use = coverage[coverage["last_date"] >= date - WEEK]
-    first = in_use["last_date"].clip(upper=date)
+    first = in_use["last_date"].where(in_use["last_date"] <= date, date)
     on = in_use.assign(first_date=first, last_date=date + WEEK, known_at=first.dt.tz_localize("UTC"))
     return NextWeek({**known, "coverage": _together(coverage, on)}, coming, date)
 
