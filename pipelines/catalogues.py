@@ -24,6 +24,7 @@ from features.factors import load_factors
 from features.specs import load_specs
 from features.tables import TABLES
 from models.baselines import LABELS
+from pipelines.demo import titles
 from serving.report.language import DOMAIN, FOLDER, SOURCE, languages
 from serving.report.thresholds import load_thresholds
 from serving.report.wording import multiple_of
@@ -63,7 +64,7 @@ def _configured() -> Iterator[tuple[str, str]]:
     for threshold in load_thresholds().values():
         yield from (("configs/thresholds.toml", text) for text in (threshold.population, threshold.effect))
     report = load("report.toml")
-    yield from (("configs/report.toml", text) for text in (report["title"], *(b["label"] for b in report["bands"])))
+    yield from (("configs/report.toml", text) for text in (*titles(), *(b["label"] for b in report["bands"])))
     yield "configs/target.toml", load("target.toml")["name"]
     yield from (("models/baselines.py", label) for label in LABELS.values())
     for column in ("body_area", "tissue", "muscle_group"):

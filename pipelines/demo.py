@@ -93,9 +93,14 @@ def _titled(folder: Path) -> Path:
     """A configs folder whose report says in its title that nobody in it exists."""
     folder.mkdir()
     shipped = (configs.SHIPPED / "report.toml").read_text(encoding="utf-8")
-    title = configs.load("report.toml")["title"]
-    (folder / "report.toml").write_text(shipped.replace(title, f"{title} (simulated squad)", 1), encoding="utf-8")
+    (folder / "report.toml").write_text(shipped.replace(*titles(), 1), encoding="utf-8")
     return folder
+
+
+def titles() -> tuple[str, str]:
+    """The report's title as shipped, and as the demo prints it."""
+    shipped = configs.load("report.toml")["title"]
+    return shipped, f"{shipped} (simulated squad)"
 
 
 def _mondays(last_day: pd.Timestamp) -> pd.DatetimeIndex:

@@ -167,6 +167,11 @@ def odds(contribution: float) -> str:
     return decimal(math.exp(contribution), 2, fixed=True)
 
 
+def css_text(text: str) -> Markup:
+    """A text that stands between quotation marks in a style sheet."""
+    return Markup(re.sub(r"[^\w ,.;:()-]", lambda found: f"\\{ord(found[0]):x} ", text))
+
+
 def tied(text: str) -> Markup:
     """The text with each number kept on one line with the unit that follows it."""
     return Markup(
@@ -187,6 +192,7 @@ def _environment() -> Environment:
     found.install_gettext_callables(*gettext_calls(), newstyle=True)  # type: ignore[attr-defined]
     filters: dict[str, Any] = {
         "as_title": as_title,
+        "css_text": css_text,
         "day": day,
         "fixed": _fixed,
         "metric_words": metric_words,

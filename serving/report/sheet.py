@@ -14,7 +14,7 @@ from serving.report.language import _, ngettext, speaking
 from serving.report.wording import as_title
 
 Cell = str | float | Date | None
-SHARE = "0.00%"
+SHARE, ODDS = "0.00%", "0.00"
 STARTS_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 """A text that begins so is taken for a formula by spreadsheets; a name or note must not become one."""
 
@@ -50,15 +50,20 @@ def _lines(report: WeeklyReport) -> list[list[Cell]]:
 
 def _header(report: WeeklyReport) -> list[str]:
     days = report.settings.horizon_days
+    shares = [
+        ngettext("Score, {n} day (share)", "Score, {n} days (share)", days),
+        _("Interval from (share)"),
+        _("Interval to (share)"),
+    ]
     return [
         _("Athlete"),
         _("Squad"),
         _("Day"),
         _("Place on the first page"),
         _("Band"),
-        ngettext("Score, {n} day (share)", "Score, {n} days (share)", days),
-        _("Interval from (share)"),
-        _("Interval to (share)"),
+        ngettext("Score, {n} day", "Score, {n} days", days),
+        *(shares if report.shows_percent else []),
+        _("Odds as a multiple of the squad's middle score today"),
         _("Since last week"),
         _("What moves the score most"),
         _("Check first"),
@@ -74,25 +79,25 @@ def _rows(report: WeeklyReport) -> Iterator[list[Cell]]:
     """The flagged in the order of the first page, the others by score, then those who were not scored."""
     flags = {flag.row.athlete_id: (place, flag) for place, flag in enumerate(report.flags, start=1)}
     day = report.date.date()
-    for _place, flag in flags.values():
-        yield _row(flag.row, day, *flags[flag.row.athlete_id])
-    for row in report.rows:
-        if row.athlete_id not in flags:
-            yield _row(row, day, None, None)
+    ordered = [*(flag.row for flag in report.flags), *(row for row in report.rows if row.athlete_id not in flags)]
+    for row in ordered:
+        place, flag = flags.get(row.athlete_id, (None, None))
+        yield [row.name, row.squad, day, place, *_score(report, row), *_reasons(row, flag)]
+    between = len(_header(report)) - 4
     for item in report.not_scored:
-        yield [item.name, "", day, *[None] * 12, as_title(item.reason)]
+        yield [item.name, "", day, *[None] * between, as_title(item.reason)]
 
 
-def _row(row: AthleteRow, day: Date, place: int | None, flag: Flag | None) -> list[Cell]:
+def _score(report: WeeklyReport, row: AthleteRow) -> list[Cell]:
+    """Band and score; shares only where the report tells percentages."""
+    shares: list[Cell] = [_figure(each) for each in (row.probability, row.lower, row.upper)]
+    told = as_title(report.told(row, report.settings.horizon_days))
+    odds = row.comparison.squad_odds
+    return [row.band.label, told, *(shares if report.shows_percent else []), None if math.isnan(odds) else _Odds(odds)]
+
+
+def _reasons(row: AthleteRow, flag: Flag | None) -> list[Cell]:
     return [
-        row.name,
-        row.squad,
-        day,
-        place,
-        row.band.label,
-        _figure(row.probability),
-        _figure(row.lower),
-        _figure(row.upper),
         as_title(row.change.text),
         flag.sentence if flag else "; ".join(f"{share.factor.label}: {share.leading.text}" for share in row.named),
         " ".join(check.prompt for check in flag.checks) if flag else "",
@@ -104,6 +109,10 @@ def _row(row: AthleteRow, day: Date, place: int | None, flag: Flag | None) -> li
     ]
 
 
+class _Odds(float):
+    """A multiple, which a workbook shows as a number and not as a share."""
+
+
 def _figure(value: float) -> float | None:
     return None if math.isnan(value) else round(value, 6)
 
@@ -113,6 +122,8 @@ def _as_text(cell: Cell) -> str:
         return cell.isoformat()
     if isinstance(cell, str):
         return f"'{cell}" if cell.startswith(STARTS_FORMULA) else cell
+    if isinstance(cell, _Odds):
+        return f"{cell:.2f}"
     return "" if cell is None else str(cell)
 
 
@@ -125,7 +136,8 @@ def _fill(sheet: Any, report: WeeklyReport) -> None:
             _write(sheet.cell(place, column), cell)
     for cell in sheet[1]:
         cell.font, cell.alignment = Font(bold=True), Alignment(wrap_text=True, vertical="top")
-    widths = (14, 14, 12, 9, 11, 9, 9, 9, 30, 70, 55, 30, 30, 40, 11, 40)
+    shares = (9, 9, 9) if report.shows_percent else ()
+    widths = (14, 14, 12, 9, 11, 26, *shares, 13, 30, 70, 55, 30, 30, 40, 11, 40)
     for column, width in zip(sheet.columns, widths, strict=True):
         sheet.column_dimensions[column[0].column_letter].width = width
     sheet.freeze_panes, sheet.auto_filter.ref = "B2", sheet.dimensions
@@ -137,13 +149,13 @@ def _write(cell: Any, value: Cell) -> None:
     """A text is written as a text, whatever it begins with; shares and dates carry their format."""
     from openpyxl.styles import Alignment
 
-    cell.value = value
+    cell.value = float(value) if isinstance(value, _Odds) else value
     cell.alignment = Alignment(wrap_text=True, vertical="top")
     if isinstance(value, str):
         cell.data_type = "s"
         cell.quotePrefix = value.startswith(STARTS_FORMULA)
     elif isinstance(value, float):
-        cell.number_format = SHARE
+        cell.number_format = ODDS if isinstance(value, _Odds) else SHARE
     elif isinstance(value, Date):
         cell.number_format = "yyyy-mm-dd"
 
