@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import sys
 from dataclasses import replace
 from datetime import datetime
@@ -90,6 +91,25 @@ def test_the_workbook_has_typed_days_and_shares_and_says_when_not_to_trust_it(re
     told = [cell.value for cell in about["A"]]
     assert report.week in told
     assert set(report.cautions) <= set(told)
+
+
+def test_the_table_gives_shares_only_where_the_report_tells_percentages(report: WeeklyReport) -> None:
+    told, bands = (replace(report, shows_percent=shows) for shows in (True, False))
+    score = "Score, 7 days (share)"
+    assert float(lines(told)[0][score]) == pytest.approx(report.flags[0].row.probability, abs=1e-6)
+    assert score not in lines(bands)[0]
+    assert lines(bands)[0]["Score, 7 days"].lower() == report.told(report.flags[0].row, 7).lower()
+    assert {len(row) for row in csv.reader(io.StringIO(render_csv(bands).decode("utf-8-sig")))} == {14}
+    assert {len(row) for row in csv.reader(io.StringIO(render_csv(told).decode("utf-8-sig")))} == {17}
+
+
+def test_the_odds_against_the_squad_are_a_number_in_the_workbook(report: WeeklyReport) -> None:
+    table = cells(report).worksheets[0]
+    place = [cell.value for cell in table[1]].index("Odds as a multiple of the squad's middle score today")
+    cell = table[2][place]
+    odds = report.flags[0].row.comparison.squad_odds
+    assert cell.number_format == "0.00"
+    assert cell.value is None if math.isnan(odds) else cell.value == pytest.approx(odds)
 
 
 def test_the_same_report_gives_the_same_csv_and_the_same_cells(report: WeeklyReport) -> None:
