@@ -5,12 +5,9 @@ Needs a Chromium: `apt install chromium`, or `.venv/bin/playwright install chrom
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from io import BytesIO
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,10 +16,10 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from pypdf import PdfReader
 
 from serving.report import WeeklyReport, build_report, render_html
+from tests.report_browser import chromium
 from tests.report_fixture import arguments
 
 pytestmark = pytest.mark.slow
-NAMES = ("chromium", "chromium-browser", "google-chrome")
 PHONE, LAPTOP, A4 = {"width": 390, "height": 844}, {"width": 1280, "height": 800}, {"width": 794, "height": 1123}
 RULES = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice")
 
@@ -30,14 +27,11 @@ RULES = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     with sync_playwright() as driver:
-        own = driver.chromium.executable_path
-        found = [os.environ.get("STRAINWATCH_CHROMIUM"), *map(shutil.which, NAMES), own if Path(own).exists() else None]
-        path = next(filter(None, found), None)
-        if path is None:
-            pytest.skip("no Chromium here: apt install chromium, or .venv/bin/playwright install chromium")
-        opened = driver.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
-        yield opened
-        opened.close()
+        try:
+            with chromium(driver) as opened:
+                yield opened
+        except FileNotFoundError as error:
+            pytest.skip(str(error))
 
 
 @pytest.fixture(scope="module")
