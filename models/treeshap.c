@@ -298,15 +298,15 @@ ALWAYS void explain_block(const Forest *forest, const Question *question, const 
 static void read_rows(const Forest *forest, const double *row, int64_t count, Work *work) {
     double *value = (double *)work->value;
     memset(value, 0, (size_t)forest->features * BLOCK * sizeof *value);
-    for (int64_t i = 0; i < count; i++)
-        for (int64_t f = 0; f < forest->features; f++)
+    for (int64_t f = 0; f < forest->features; f++)
+        for (int64_t i = 0; i < count; i++)
             value[f * BLOCK + i] = without_dust(row[i * forest->features + f]);
 }
 
 static void write_rows(const Lanes *found, int64_t width, int64_t count, double *out) {
     const double *value = (const double *)found;
-    for (int64_t i = 0; i < count; i++)
-        for (int64_t f = 0; f < width; f++)
+    for (int64_t f = 0; f < width; f++)
+        for (int64_t i = 0; i < count; i++)
             out[i * width + f] = value[f * BLOCK + i];
 }
 
