@@ -80,6 +80,14 @@ def _scored(scored: pd.DataFrame, everything: pd.DataFrame) -> dict[str, Any]:
     }
 
 
+def _outside(measured: pd.DataFrame, bundle: Bundle) -> int:
+    """How many values lie outside the 1st to 99th percentile that their feature had in training."""
+    ends = bundle.feature_summary
+    low, high = (measured["feature"].map({name: getattr(each, end) for name, each in ends.items()})
+                 for end in ("low", "high"))  # fmt: skip
+    return int(((measured["value"] < low) | (measured["value"] > high)).sum())
+
+
 def _explained(explained: pd.DataFrame, rows: pd.DataFrame, bundle: Bundle) -> dict[str, Any]:
     key = ["athlete_id", "as_of", "horizon_days"]
     total = explained.groupby(key)["contribution"].sum().rename("total").reset_index()
@@ -92,6 +100,7 @@ def _explained(explained: pd.DataFrame, rows: pd.DataFrame, bundle: Bundle) -> d
         "checked": len(checked),
         "largest_gap": float(gap.max()) if len(gap) else 0.0,
         "with_value": len(measured),
+        "outside_range": _outside(measured, bundle),
         "modifiable_with_value": int(measured["factor"].isin(modifiable).sum()),
         "with_usual": int(explained["own_usual_value"].notna().sum()),
         "with_date": int(explained["value_date"].notna().sum()),

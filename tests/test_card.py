@@ -39,7 +39,7 @@ PREDICTIONS: dict[str, Any] = {
     "reasons": {"injured": 2}, "scored_by": {"model": 38}, "banded": 38, "inside_interval": 38, "median_width": 0.01,
     "with_week_before": 30, "with_squad_rate": 38, "share_missing": 0.1, "explained": 900, "checked": 114,
     "largest_gap": 1e-12, "with_value": 850, "modifiable_with_value": 500, "with_usual": 700, "with_date": 800,
-    "with_reason_missing": 50, "columns": ["athlete_id"],
+    "outside_range": 17, "with_reason_missing": 50, "columns": ["athlete_id"],
 }  # fmt: skip
 
 
@@ -214,6 +214,11 @@ def test_individual_lines_wait_for_predictions_and_then_count_them() -> None:
     assert outcomes_of(scored, "I6") == ["passed"]
     assert outcomes_of(card(predictions=PREDICTIONS | {"largest_gap": 0.1}), "I6") == ["failed"]
     assert outcomes_of(card(predictions=PREDICTIONS | {"inside_interval": 37}), "I3") == ["failed"]
+    assert line(scored, "I11").answer.gates[0].sentence.startswith("17 of 850 values (2 %) lie outside")
+    assert [outcomes_of(card(predictions=PREDICTIONS | {"outside_range": n}), "I11") for n in (42, 43)] == [
+        ["passed"], ["warning"],
+    ]  # fmt: skip
+    assert line(card(predictions=PREDICTIONS | {"with_value": 0}), "I11").state == "not met"
 
 
 def test_the_promotion_gate_is_read_from_the_log_line_about_this_version() -> None:

@@ -9,6 +9,9 @@ from models.card.facts import Facts, listed, many, share
 from models.card.lines import Answer, Line, gate, met, not_applicable, not_met
 
 Fill = Callable[[Mapping[str, Any]], Answer]
+OFTEN_OUTSIDE = 0.05
+"""Share of values outside the 1st to 99th percentile of training above which scores are on other ground: 0.02 are
+expected (assumption)."""
 LARGEST_GAP = 1e-6
 """Log-odds by which contributions may miss a score, as models/explain.py asserts it."""
 
@@ -29,7 +32,7 @@ def individual_lines(facts: Facts) -> tuple[Line, ...]:
         "I8": ("Own usual value", lambda found: _of(found, "with_usual", "explained", "an own usual value")),
         "I9": ("Age of measurements", lambda found: _of(found, "with_date", "explained", "a date")),
         "I10": ("Missing inputs", _missing),
-        "I11": ("Input outside the training range", lambda found: _column(found, "out_of_range", "flags of range")),
+        "I11": ("Input outside the training range", _range),
         "I12": ("Distance from training data", lambda found: _column(found, "distance", "a distance")),
         "I13": ("Reason of abstention", _abstained),
         "I14": ("Human decision and sign-off", lambda found: _column(found, "decision", "a decision of staff")),
@@ -102,6 +105,18 @@ def _missing(found: Mapping[str, Any]) -> Answer:
         f"Share of the model's inputs missing: median {100 * found['share_missing']:.0f} %; "
         f"{found['with_reason_missing']:,} contributions of a missing input carry the reason.",
         source="predictions.share_missing, explanations.reason_missing",
+    )
+
+
+def _range(found: Mapping[str, Any]) -> Answer:
+    outside, values = int(found["outside_range"]), int(found["with_value"])
+    if not values:
+        return not_met("No contribution on file has a value.", source="explanations.value")
+    said = f"{outside:,} of {values:,} values ({share(outside, values)}) lie outside what 98 % of training rows had."
+    return met(
+        "Counted over the newest moments, against the 1st to 99th percentile of training.",
+        source="explanations.value, feature_summary",
+        gates=[gate(outside <= OFTEN_OUTSIDE * values, said, "warning")],
     )
 
 
