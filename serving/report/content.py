@@ -379,7 +379,11 @@ class _Maker:
     def _pages(self, flags: Sequence[Flag]) -> tuple[AthletePage, ...]:
         first = self.date - pd.Timedelta(weeks=self.settings.timeline_weeks)
         runs = [run for run in (*self.earlier, self.run) if run.date >= first]
-        source = TimelineSource(self.tables, runs, self._contributions(runs), self.judge, first, self.date)
+        season = first_of_weeks([*self._recent(self.settings.track_record_weeks), self.run])
+        season_first = min(first, season[0].date)
+        source = TimelineSource(
+            self.tables, season_first, season, self._contributions(runs), self.judge, first, self.date
+        )
         return tuple(self._page(flag, source) for flag in flags)
 
     def _page(self, flag: Flag, source: TimelineSource) -> AthletePage:

@@ -76,6 +76,17 @@ def rate_words(rate: Rate, too_few_below: int) -> str:
     return _("{hits} of {cases} ({share}; 95 % interval {interval})", **counts, share=share, interval=interval)
 
 
+def false_alerts(precision: Rate, too_few_below: int) -> str:
+    """Flags without an injury per flag with one, and its interval: that of the precision, seen from the other side."""
+    if not precision.hits:
+        return _("no flag has been followed by an injury yet")
+    found = decimal((precision.n - precision.hits) / precision.hits, 1)
+    if precision.n < too_few_below:
+        return _("{count} (too few to say more)", count=found)
+    least, most = (decimal((1 - share) / share, 1) for share in (precision.upper, precision.lower))
+    return _("{n} (95 % interval {lower} to {upper})", n=found, lower=least, upper=most)
+
+
 def metric_words(metric: Metric | None) -> str:
     """ "0.61 (0.52 to 0.70)"."""
     if metric is None or math.isnan(metric.value):
@@ -158,8 +169,9 @@ def flags_to_list(report: WeeklyReport) -> list[FlagOutcome]:
     return [flag for place, flag in enumerate(flags) if place < LISTED_FLAGS or flag.status == "injured"]
 
 
-def chart(page: AthletePage, report: WeeklyReport) -> Markup:
-    return svg.timeline(page.timeline, page.flag.row.name, cuts(report), axis(report), report.shows_percent)
+def charts(page: AthletePage, report: WeeklyReport) -> Markup:
+    line, name = page.timeline, page.flag.row.name
+    return svg.season(line, name, cuts(report), axis(report), report.shows_percent) + svg.timeline(line, name)
 
 
 def odds(contribution: float) -> str:
@@ -211,7 +223,7 @@ def _environment() -> Environment:
         band_mark=svg.band_mark,
         interval_bar=svg.interval_bar,
         odds_bar=svg.odds_bar,
-        chart=chart,
+        charts=charts,
         clock_text=clock_text,
         list_text=list_text,
         spoken_tag=spoken_tag,
@@ -225,6 +237,7 @@ def _environment() -> Environment:
         points=points,
         cited_words=cited_words,
         usual_strip=svg.usual_strip,
+        false_alerts=false_alerts,
         other_auroc=other_auroc,
         flags_to_list=flags_to_list,
         isnan=math.isnan,

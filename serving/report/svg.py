@@ -18,7 +18,7 @@ from serving.report.wording import day, number, percent, short_day
 WIDTH = 440
 LEFT, RIGHT = 46, 70
 PLOT = WIDTH - LEFT - RIGHT
-LOAD_HEIGHT, SCORE_HEIGHT, TRACK_HEIGHT = 74, 96, 40
+LOAD_HEIGHT, SCORE_HEIGHT, STACK_HEIGHT, LEGEND_ROW = 74, 96, 120, 15
 GAP = 30
 
 Cut = tuple[float, str]
@@ -100,21 +100,36 @@ def usual_strip(reason: Reason, cited: Threshold | None) -> Markup:
     )
 
 
-def timeline(line: Timeline, name: str, cuts: Sequence[Cut], axis: Doublings, shows_percent: bool) -> Markup:
-    """Load, score and factors of the same weeks under each other, on one time axis."""
-    x = _Days(line.first, PLOT / ((line.last - line.first).days + 1))
-    tracks_top = LOAD_HEIGHT + SCORE_HEIGHT + 2 * GAP + 18
-    bottom = tracks_top + TRACK_HEIGHT * len(line.tracks) + 4
+def season(line: Timeline, name: str, cuts: Sequence[Cut], axis: Doublings, shows_percent: bool) -> Markup:
+    """The score with its interval over the season, a point a week."""
+    x = _Days(line.season_first, PLOT / ((line.last - line.season_first).days + 1))
+    bottom = 18 + SCORE_HEIGHT + 4
     body = [
-        _weeks(line, x, bottom),
+        _weeks(line.season_first, line.last, x, bottom),
         _marks(line.marks, x, bottom),
-        _loads(line, x, 18),
-        _scores(line.scores, x, 18 + LOAD_HEIGHT + GAP, cuts, axis, shows_percent),
-        *_tracks(line.tracks, x, tracks_top),
+        _scores(line.scores, x, 18, cuts, axis, shows_percent),
     ]
-    words = _in_words(line, name, shows_percent)
+    return _chart(body, bottom, _season_in_words(line, name, shows_percent))
+
+
+def timeline(line: Timeline, name: str) -> Markup:
+    """Load and factors of the last weeks under each other, on one time axis."""
+    x = _Days(line.first, PLOT / ((line.last - line.first).days + 1))
+    stack_top = LOAD_HEIGHT + GAP + 18
+    bottom = stack_top + STACK_HEIGHT + 4
+    body = [
+        _weeks(line.first, line.last, x, bottom),
+        _marks([mark for mark in line.marks if mark.date >= line.first], x, bottom),
+        _loads(line, x, 18),
+        _stack(line.tracks, x, stack_top),
+        _legend(line.tracks, bottom + 26),
+    ]
+    return _chart(body, bottom + LEGEND_ROW * len(line.tracks) + 10, _weeks_in_words(line, name))
+
+
+def _chart(body: Sequence[str], bottom: float, words: str) -> Markup:
     return Markup(
-        f'<svg class="timeline" viewBox="0 0 {WIDTH} {bottom + 20}" role="img" aria-label="{escape(words)}">'
+        f'<svg class="timeline" viewBox="0 0 {WIDTH} {bottom + 20:.0f}" role="img" aria-label="{escape(words)}">'
         f"{''.join(body)}</svg>"
     )
 
@@ -165,13 +180,14 @@ def _text(x: float, y: float, text: str, style: str = "", anchor: str = "start")
     return f'<text class="{style}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
 
 
-def _weeks(line: Timeline, x: _Days, bottom: float) -> str:
-    """A fine line each week, counted back from the last day, with the date under every second one."""
-    parts = []
-    for weeks in range((line.last - line.first).days // 7 + 1):
-        date = line.last - pd.Timedelta(weeks=weeks)
+def _weeks(first: pd.Timestamp, last: pd.Timestamp, x: _Days, bottom: float) -> str:
+    """A fine line each week, counted back from the last day, with the date under some of them."""
+    parts, weeks = [], (last - first).days // 7
+    every = max(1, math.ceil(weeks / 4))
+    for back in range(weeks + 1):
+        date = last - pd.Timedelta(weeks=back)
         parts.append(f'<path class="grid" d="M{x(date):.1f} 16V{bottom:.1f}"/>')
-        if weeks % 2 == 0:
+        if back % every == 0:
             parts.append(_text(x(date), bottom + 14, short_day(date), "tick", "middle"))
     return "".join(parts)
 
@@ -235,36 +251,41 @@ def _scores(
     return "".join(parts)
 
 
-def _tracks(tracks: Sequence[FactorTrack], x: _Days, top: float) -> list[str]:
-    """One strip per factor on a common scale: filled bars up raise the score, hollow ones down lower it."""
-    sizes = [abs(size) for track in tracks for _, size in track.points]
-    most = max([*sizes, 0.1])
-    head = _text(LEFT, top - 7, _("Factors: filled and up raises, hollow and down lowers"), "head")
-    return [head, *(_track(track, x, top + place * TRACK_HEIGHT, most) for place, track in enumerate(tracks))]
+def _stack(tracks: Sequence[FactorTrack], x: _Days, top: float) -> str:
+    """The factors of each scored day stacked: above the line what raises the score, below it what lowers it."""
+    days = sorted({date for track in tracks for date, _size in track.points})
+    sizes = [[dict(track.points).get(date, 0.0) for track in tracks] for date in days]
+    highest = max([math.fsum(max(size, 0) for size in each) for each in sizes] + [0.1])
+    lowest = max([math.fsum(max(-size, 0) for size in each) for each in sizes] + [0.1])
+    scale = STACK_HEIGHT / (highest + lowest)
+    middle, width = top + highest * scale, min(16.0, max(2.5, 4 * x.step))
+    parts = [_text(LEFT, top - 7, _("Factors stacked: above the line raises, below lowers the score"), "head")]
+    for date, each in zip(days, sizes, strict=True):
+        above = below = middle
+        for place, size in enumerate(each):
+            height = abs(size) * scale
+            above -= height if size > 0 else 0
+            parts.append(_bar(_layer(place, tracks), x(date) - width / 2, above if size > 0 else below, width, height))
+            below += height if size < 0 else 0
+    parts.append(f'<path class="axis" d="M{LEFT} {middle:.1f}H{WIDTH - RIGHT}"/>')
+    return "".join(parts)
 
 
-def _track(track: FactorTrack, x: _Days, top: float, most: float) -> str:
-    middle, half = top + 25, 13.0
-    size = _Scale(most, 0, half)
-    width = min(7.0, max(2.5, 0.8 * x.step))
-    parts = [
-        _text(LEFT + 2, top + 8, track.label, "label"),
-        f'<path class="axis" d="M{LEFT} {middle}H{WIDTH - RIGHT}"/>',
-    ]
-    for date, value in track.points:
-        height = size(abs(value))
-        y = middle - height if value >= 0 else middle
-        style = "up" if value >= 0 else "down"
-        parts.append(_bar(style, x(date) - width / 2, y, width, height))
-    if track.points:
-        parts.append(
-            _text(
-                WIDTH - RIGHT + 4,
-                middle + 3,
-                _("× {n} odds", n=decimal(math.exp(track.points[-1][1]), 2, fixed=True)),
-                "tick",
-            )
-        )
+def _layer(place: int, tracks: Sequence[FactorTrack]) -> str:
+    """From dark to light, so that the order in a stack and in the legend tells layers apart without colour."""
+    return f"layer layer-{min(place, len(tracks) - 1)}"
+
+
+def _legend(tracks: Sequence[FactorTrack], top: float) -> str:
+    """A row per layer, with its last value as a multiple of the odds."""
+    parts = []
+    for place, track in enumerate(tracks):
+        y = top + place * LEGEND_ROW
+        label = track.label
+        if track.points:
+            times = decimal(math.exp(track.points[-1][1]), 2, fixed=True)
+            label = _("{factor}: now × {n} odds", factor=track.label, n=times)
+        parts.append(_bar(_layer(place, tracks), LEFT + 2, y, 9, 9) + _text(LEFT + 17, y + 8.5, label, "label"))
     return "".join(parts)
 
 
@@ -281,13 +302,17 @@ def _marks(marks: Sequence[Mark], x: _Days, bottom: float) -> str:
     return "".join(parts)
 
 
-def _in_words(line: Timeline, name: str, shows_percent: bool) -> str:
+def _season_in_words(line: Timeline, name: str, shows_percent: bool) -> str:
     """What the picture shows, for those who do not see it; the figures stand in the tables beside it."""
-    found = [_("{name}, {first} to {last}.", name=name, first=day(line.first), last=day(line.last))]
+    found = [_("{name}, {first} to {last}.", name=name, first=day(line.season_first), last=day(line.last))]
     for point in dict.fromkeys((line.scores[0], line.scores[-1]) if line.scores else ()):
         score = percent(point.probability) if shows_percent else point.band.label.lower()
         found.append(_("Score {score} on {day}.", score=score, day=day(point.date)))
-    found += [f"{day(mark.date)}: {mark.text}." for mark in line.marks]
+    return " ".join([*found, *(f"{day(mark.date)}: {mark.text}." for mark in line.marks)])
+
+
+def _weeks_in_words(line: Timeline, name: str) -> str:
+    found = [_("{name}, {first} to {last}: load and factors.", name=name, first=day(line.first), last=day(line.last))]
     unknown = sum(load.value is None for load in line.loads)
     if unknown:
         found.append(ngettext("{n} day without load data.", "{n} days without load data.", unknown))

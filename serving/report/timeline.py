@@ -67,8 +67,9 @@ class Mark:
 
 @dataclass(frozen=True)
 class Timeline:
-    """Everything that an athlete's chart shows from `first` to `last`."""
+    """What an athlete's charts show: load and factors from `first`, scores from `season_first`, to `last`."""
 
+    season_first: pd.Timestamp
     first: pd.Timestamp
     last: pd.Timestamp
     load_label: str
@@ -84,7 +85,9 @@ class TimelineSource:
     """The squad's data from which a timeline is cut."""
 
     tables: Mapping[str, pd.DataFrame]
+    season_first: pd.Timestamp
     runs: Sequence[Run]
+    """One per week from `season_first`."""
     contributions: pd.DataFrame
     """Columns athlete_id, date, factor, contribution: signed sums."""
     judge: Judge
@@ -92,9 +95,11 @@ class TimelineSource:
     last: pd.Timestamp
 
     def of(self, athlete_id: str, factors: Sequence[tuple[str, str]]) -> Timeline:
-        """The timeline of one athlete with a track per (key, label) of `factors`."""
+        """The timeline of one athlete with a track per (key, label) of `factors`, and one of all others together."""
         label, unit, loads = self._loads(athlete_id)
+        marks = marks_of(athlete_id, self.tables)
         return Timeline(
+            season_first=self.season_first,
             first=self.first,
             last=self.last,
             load_label=label,
@@ -102,7 +107,7 @@ class TimelineSource:
             loads=loads,
             scores=self._scores(athlete_id),
             tracks=self._tracks(athlete_id, factors),
-            marks=tuple(mark for mark in marks_of(athlete_id, self.tables) if self.first <= mark.date <= self.last),
+            marks=tuple(mark for mark in marks if self.season_first <= mark.date <= self.last),
         )
 
     def _loads(self, athlete_id: str) -> tuple[str, str, tuple[DayLoad, ...]]:
@@ -125,7 +130,7 @@ class TimelineSource:
         return inside
 
     def _scores(self, athlete_id: str) -> tuple[ScorePoint, ...]:
-        found = [run.predictions.get(athlete_id) for run in self.runs if self.first <= run.date <= self.last]
+        found = [run.predictions.get(athlete_id) for run in self.runs if self.season_first <= run.date <= self.last]
         return tuple(
             ScorePoint(item.date, item.probability, item.lower, item.upper, self.judge.band(item))
             for item in found
@@ -134,7 +139,10 @@ class TimelineSource:
 
     def _tracks(self, athlete_id: str, factors: Sequence[tuple[str, str]]) -> tuple[FactorTrack, ...]:
         own = _of(self.contributions, athlete_id)
-        return tuple(FactorTrack(label, _points(own[own["factor"] == key])) for key, label in factors)
+        tracks = [FactorTrack(label, _points(own[own["factor"] == key])) for key, label in factors]
+        others = own[~own["factor"].isin([key for key, _label in factors])].groupby("date")["contribution"].sum()
+        rest = FactorTrack(_("other factors"), _points(others.reset_index()))
+        return (*tracks, rest) if rest.points else tuple(tracks)
 
 
 def _points(rows: pd.DataFrame) -> tuple[tuple[pd.Timestamp, float], ...]:

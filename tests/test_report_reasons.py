@@ -1,0 +1,231 @@
+"""What a reason is held against, how sure it is, and where the report tells no percentage."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from configs.errors import ConfigError
+from features.specs import load_specs
+from models.counterfactual import Counterfactual, Move
+from models.levers import load_what_if
+from serving.report import WeeklyReport, build_report, load_report_settings, render_html
+from serving.report.comparison import compare, told_against
+from serving.report.facts import model_facts
+from serving.report.outcomes import wilson
+from serving.report.render import false_alerts
+from serving.report.supposing import in_words
+from serving.report.thresholds import load_thresholds
+from tests.report_fixture import SPECS, arguments, model
+
+NAN = math.nan
+GOOD = (0.63, 0.54, 0.72)
+Given = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def given() -> Given:
+    """The fabricated squad, with what later versions of scoring add to each explanation."""
+    found = arguments(athletes=12)
+    why = found["explanations"]
+    now = why[why["as_of"] == found["as_of"]]
+    squad = why["feature"].map(now.groupby("feature")["value"].median())
+    return {
+        **found,
+        "explanations": why.assign(usual_contribution=0.5 * why["contribution"], steadiness=0.9, squad_value=squad,
+                                   training_value=squad, own_low_value=0.0, own_high_value=1.0),
+    }  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def report(given: Given) -> WeeklyReport:
+    return build_report(**given)
+
+
+@pytest.mark.parametrize(
+    ("feature", "value", "contribution", "own", "squad", "training", "held"),
+    [
+        ("sprint_7d", 1240, 0.2, 650, 900, 800, "own"),
+        ("sprint_7d", 1240, 0.2, 1300, 900, 800, "squad"),
+        ("sprint_7d", 1240, 0.2, 1300, 1250, 800, "training"),
+        ("sprint_7d", 1240, 0.2, 1300, 1250, 1300, None),
+        ("sprint_7d", 400, -0.2, 650, 900, 800, "own"),
+        ("sleep_quality_7d", 6, 0.1, 6, 7.2, 7, "squad"),
+        ("nordic_mean_last", 290, 0.2, 352, 300, 300, "own"),
+        ("jump_change", -7, 0.2, NAN, 0, 0, "own"),
+        ("jump_change", 2, 0.2, NAN, 5, 0, "squad"),
+        ("age", 31, 0.2, 31, 24, 24, "squad"),
+        ("sprint_7d", NAN, 0.2, 650, 900, 800, None),
+        ("beighton", 4, 0.1, 4, 2, 2, "squad"),
+    ],
+)
+def test_a_reason_is_told_against_the_first_reference_that_makes_it_true(
+    feature: str, value: float, contribution: float, own: float, squad: float, training: float, held: str | None
+) -> None:
+    spec = next(spec for spec in load_specs() if spec.name == feature)
+    found = told_against(spec, value, contribution, own, squad, training)
+    assert (None if found is None else found.held) == held
+
+
+def test_what_is_as_usual_is_told_against_the_squad_and_says_so(given: Given) -> None:
+    why = given["explanations"].copy()
+    athlete = build_report(**given).flags[0].row.athlete_id
+    rows = (why["feature"] == "sleep_7d") & (why["athlete_id"] == athlete)
+    why.loc[rows, ["value", "own_usual_value", "squad_value", "contribution"]] = [6.0, 6.0, 7.5, 0.9]
+    found = build_report(**{**given, "explanations": why})
+    row = next(row for row in found.rows if row.athlete_id == athlete)
+    text = next(share.leading.text for share in row.shares if share.factor.key == "recovery")
+    assert text.endswith(": 6 h (squad today 7.5 h; own usual 6 h)")
+
+
+def test_factors_against_the_squad_add_up_to_the_distance_from_its_mean_score(report: WeeklyReport) -> None:
+    log_odds = {row.athlete_id: math.log(row.probability / (1 - row.probability)) for row in report.rows}
+    middle = sum(log_odds.values()) / len(log_odds)
+    for row in report.rows:
+        total = row.comparison.start + sum(share.against_squad for share in row.shares)
+        assert total == pytest.approx(log_odds[row.athlete_id] - middle, abs=1e-9)
+        assert row.comparison.squad_odds == pytest.approx(math.exp(total))
+        assert row.comparison.start == pytest.approx(0, abs=1e-9)
+
+
+def test_factors_against_own_usual_are_what_they_add_above_it(report: WeeklyReport) -> None:
+    for share in report.rows[0].shares:
+        assert share.against_usual == pytest.approx(0.5 * share.contribution, abs=1e-6)
+
+
+def test_percentage_points_of_all_factors_are_what_the_score_lies_above_the_start(report: WeeklyReport) -> None:
+    for row in report.rows:
+        assert sum(row.comparison.points) == pytest.approx(100 * (row.probability - row.comparison.base), abs=1e-9)
+    flat = compare([0.3, -0.3], [0.0, 0.0], -4.0, NAN, NAN)
+    assert flat.points[0] > 0 and sum(flat.points) == pytest.approx(0) and math.isnan(flat.usual_odds)
+
+
+@pytest.mark.parametrize(
+    ("steadiness", "is_named", "is_uncertain"), [(0.9, True, False), (0.5, True, True), (0.1, False, False)]
+)
+def test_a_factor_that_few_members_name_is_called_uncertain_or_not_named(
+    given: Given, report: WeeklyReport, steadiness: float, is_named: bool, is_uncertain: bool
+) -> None:
+    flag = report.flags[0]
+    leading = next(share for share in flag.row.shares if share.factor.modifiable)
+    rows = given["explanations"]["factor"] == leading.factor.key
+    why = given["explanations"].assign(steadiness=given["explanations"]["steadiness"].mask(rows, steadiness))
+    found = next(each for each in build_report(**{**given, "explanations": why}).flags
+                 if each.row.athlete_id == flag.row.athlete_id)  # fmt: skip
+    assert (leading.leading.text in found.sentence) is is_named
+    assert (f"{leading.leading.text} [uncertain]" in found.sentence) is is_uncertain
+    assert (leading.factor.label in [check.factor for check in found.checks]) is is_named
+
+
+def with_calibration(level: tuple[float, float], slope: tuple[float, float]) -> dict[str, Any]:
+    """The fixture's model with these intervals of observed per expected and of the calibration slope."""
+    content = model(GOOD)
+    size = {"n_rows": 26412, "n_events": 61, "n_athletes": 142, "against": None, "reason": None}
+    kept = [each for each in content["metrics"] if each["name"] not in ("observed_expected", "calibration_slope")]
+    more = [
+        {"horizon_days": 7, "model": "model", "name": name, "value": 1.0, "lower": low, "upper": high, **size}
+        for name, (low, high) in (("observed_expected", level), ("calibration_slope", slope))
+    ]
+    return {**content, "metrics": [*kept, *more]}
+
+
+@pytest.mark.parametrize(
+    ("level", "slope", "is_supported"),
+    [
+        ((0.8, 1.3), (0.6, 1.4), True),
+        ((0.4, 1.3), (0.6, 1.4), False),
+        ((0.8, 2.1), (0.6, 1.4), False),
+        ((0.8, 1.3), (1.1, 1.4), False),
+        ((0.8, 1.3), (-0.1, 1.4), False),
+    ],
+)
+def test_a_percentage_is_told_only_where_unseen_athletes_support_it(
+    given: Given, level: tuple[float, float], slope: tuple[float, float], is_supported: bool
+) -> None:
+    facts = model_facts(with_calibration(level, slope))
+    assert facts.supports_percent(7, load_report_settings().percent_within) is is_supported
+    assert not facts.supports_percent(14, 2.0)
+
+
+def test_without_support_bands_stand_alone_and_with_it_percentages_and_points(given: Given) -> None:
+    bare = render_html(build_report(**given))
+    assert "No percentages" in bare and "Percentage points" not in bare
+    assert "(interval raised to high)" in bare or "(interval usual to high)" in bare
+    full = build_report(**{**given, "model": with_calibration((0.8, 1.3), (0.6, 1.4))})
+    page = render_html(full)
+    row = full.flags[0].row
+    assert full.told(row, 7).startswith(f"{100 * row.probability:.1f} % (")
+    assert full.told(row, 7) in page.replace("\u00a0", " ") and "Percentage points, about" in page
+
+
+def test_confidence_tells_athletes_apart_where_a_doubt_concerns_everybody(given: Given) -> None:
+    found = build_report(**{**given, "model": model((0.56, 0.47, 0.65))})
+    assert {row.confidence.grade for row in found.rows} == {"low"}
+    assert len({row.confidence.own for row in found.rows}) > 1
+    assert "That doubt concerns everybody" in render_html(found)
+
+
+def answer(reaches: bool, moves: tuple[Move, ...]) -> Callable[[str, float], Counterfactual]:
+    return lambda _athlete, limit: Counterfactual(limit, 2 * limit, limit / 2 if reaches else 2 * limit, moves)
+
+
+def test_another_next_week_is_told_as_what_the_score_would_say(given: Given) -> None:
+    sprint = next(lever for lever in load_what_if().levers if lever.key == "sprinting")
+    moves = (Move(sprint, 0.5, 1240.0, 820.0),)
+    report = build_report(**given, ask=answer(True, moves))
+    page = next(page for page in report.pages if page.flag.row.band.key == "high")
+    label = SPECS["sprint_7d"].label
+    assert page.what_if == (
+        f"If next week is like the last one, the score would say high; with {label} 820 m instead of 1,240 m, "
+        "it would say raised."
+    )
+    assert "no advice, and no claim that the risk would follow" in render_html(report)
+    none = build_report(**given, ask=answer(False, ()))
+    assert all(page.what_if.startswith("No plausible change of next week") for page in none.pages)
+    bands = load_report_settings().bands
+    itself = in_words(Counterfactual(0.02, 0.01, 0.01, ()), bands[1], bands[0], SPECS)
+    assert itself == "If next week is like the last one, the score would say usual."
+
+
+def test_an_earlier_versions_explanations_are_told_without_references(given: Given) -> None:
+    old = given["explanations"].drop(columns=["usual_contribution", "steadiness", "squad_value", "training_value"])
+    row = build_report(**{**given, "explanations": old}).rows[0]
+    assert all(math.isnan(share.steadiness) and math.isnan(share.against_usual) for share in row.shares)
+
+
+def test_a_cited_threshold_names_its_people_and_which_side_the_measurement_is_on() -> None:
+    nordic = load_thresholds()["nordic_mean_last"]
+    spec = SPECS["nordic_mean_last"]
+    assert nordic.in_words(spec, 240).startswith("Below 256 N, cited for Australian football, men")
+    assert nordic.in_words(spec, 256).startswith("Not past 256 N, cited for")
+    asymmetry = load_thresholds()["nordic_asymmetry"]
+    assert asymmetry.in_words(SPECS["nordic_asymmetry"], 15).startswith("At or above 15 %, cited for rugby union, men")
+    assert set(load_thresholds()) <= set(SPECS)
+
+
+def test_a_wrong_threshold_is_named(tmp_path: Path) -> None:
+    (tmp_path / "thresholds.toml").write_text(
+        '[age]\nvalue = 30\nside = "over"\npopulation = ""\neffect = ""\nreference = ""\n'
+    )
+    with pytest.raises(ConfigError, match=r"thresholds.toml, \[age\]: side is 'over'"):
+        load_thresholds(tmp_path)
+
+
+def test_false_alerts_have_the_interval_of_the_precision() -> None:
+    assert false_alerts(wilson(0, 12), 10) == "no flag has been followed by an injury yet"
+    assert false_alerts(wilson(1, 4), 10) == "3 (too few to say more)"
+    assert false_alerts(wilson(2, 20), 10) == "9 (95 % interval 2.3 to 34.9)"
+
+
+def test_factors_of_the_chart_hold_all_contributions_of_each_day(given: Given, report: WeeklyReport) -> None:
+    why = given["explanations"]
+    page = report.pages[0]
+    own = why[(why["athlete_id"] == page.flag.row.athlete_id) & (why["as_of"] == given["as_of"])]
+    drawn = [dict(track.points).get(pd.Timestamp(given["date"]), 0.0) for track in page.timeline.tracks]
+    assert len(drawn) == 6 and sum(drawn) == pytest.approx(own["contribution"].sum())
+    assert len(page.timeline.scores) > 12
