@@ -302,7 +302,7 @@ def verify(
     seeds: Annotated[int, typer.Option(min=1, help="How many pairs of squads; intervals are over them.")] = 4,
     first_seed: Annotated[int, typer.Option(help="Other seeds, other squads.")] = 1,
     full: Annotated[
-        bool, typer.Option("--full", help="40 to 1,000 athletes over three seasons, bags as shipped: an hour or more.")
+        bool, typer.Option("--full", help="40 to 1,000 athletes over three seasons: some ten minutes a pair.")
     ] = False,
     out: Annotated[
         Path | None,
