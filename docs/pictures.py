@@ -17,7 +17,7 @@ from playwright.sync_api import Page, sync_playwright
 from tests.report_browser import chromium
 
 HERE = Path(__file__).parent
-COLOURS = 48
+COLOURS = 128
 """Enough for text, bars and tints; a picture is then a third of the size."""
 
 
