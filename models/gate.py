@@ -170,9 +170,5 @@ def _onset_like_events(rows: pd.DataFrame) -> int:
 def with_interval(metric: Metric) -> str:
     """Such as "0.02 (-0.01 to 0.05)"; a net benefit, which is tiny, with four decimals."""
     places = 4 if metric.name == "net_benefit" else 2
-    low, high = (f"{end:.{places}f}" for end in (metric.lower, metric.upper))
-    return (
-        f"{metric.value:.{places}f} ({low} to {high})"
-        if metric.reason is None
-        else f"{metric.value:.{places}f} ({metric.reason})"
-    )
+    value, low, high = (f"{each:z.{places}f}" for each in (metric.value, metric.lower, metric.upper))
+    return f"{value} ({low} to {high})" if metric.reason is None else f"{value} ({metric.reason})"

@@ -33,6 +33,7 @@ from models.comparison import (
     own_level,
 )
 from models.gate import Limits, refusals, with_interval
+from models.measures import MEASURES
 from models.metrics import Metric
 from models.promotion import ChampionChanged, Decision
 from models.promotion_log import Action, Entry
@@ -446,7 +447,7 @@ def _table(comparison: Comparison) -> Table:
     table = Table("", *(right(name) for name in ("challenger", "champion", "difference")), title=escape(title))
     for score in comparison.scores:
         cells = (with_interval(each) for each in (score.challenger, score.champion, score.difference))
-        table.add_row(score.name.replace("_", " "), *(escape(cell) for cell in cells))
+        table.add_row(MEASURES[score.name], *(escape(cell) for cell in cells))
     return table
 
 

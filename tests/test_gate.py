@@ -136,6 +136,7 @@ def test_limits_that_cannot_be_meant_are_refused(tmp_path: Path, text: str, said
 
 def test_a_net_benefit_is_told_with_four_decimals_and_what_has_no_interval_with_the_reason() -> None:
     assert with_interval(metric("net_benefit", 0.0012, -0.0001, 0.002)) == "0.0012 (-0.0001 to 0.0020)"
+    assert with_interval(metric("auroc", -0.001, -0.02, 0.02)) == "0.00 (-0.02 to 0.02)"
     assert with_interval(replace(metric("auroc", 0.6, np.nan, np.nan), reason="too few")) == "0.60 (too few)"
 
 
