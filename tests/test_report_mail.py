@@ -94,6 +94,16 @@ def test_the_mail_names_week_sender_recipients_language_and_attachments(
     assert [part.get_filename() for part in message.iter_attachments()] == ["squad.csv"]
 
 
+def test_a_german_mail_is_german_from_its_subject_on() -> None:
+    given = arguments(athletes=8)
+    german = build_report(**{**given, "settings": replace(given["settings"], language="de")})
+    written = compose(german, delivery(FULL), {})
+    assert written["Subject"] == "Risiko einer Hamstring-Verletzung: Wochenbericht, KW 23, 2.–8. Juni 2025"
+    body = written.get_body(("plain",))
+    assert body is not None
+    assert "Wer diese Woche Aufmerksamkeit braucht" in body.get_content()
+
+
 def test_a_server_gets_the_mail_as_it_was_written(message: EmailMessage) -> None:
     with serving() as (box, settings):
         assert send(message, settings) == Sent(2, {})

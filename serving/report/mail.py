@@ -39,8 +39,9 @@ def compose(report: WeeklyReport, delivery: Delivery, files: Mapping[str, tuple[
     with speaking(report.settings.language, report.settings.own_words):
         text = environment().get_template("mail.txt.j2").render(report=report)
         html = environment().get_template("mail.html.j2").render(report=report)
+        subject = f"{report.title}, {report.week}"
     message = EmailMessage()
-    message["Subject"] = f"{report.title}, {report.week}"
+    message["Subject"] = subject
     message["From"], message["To"] = delivery.sender, ", ".join(delivery.to)
     message["Date"] = format_datetime(pd.Timestamp.now("UTC").to_pydatetime())
     message["Message-ID"] = make_msgid("strainwatch", parseaddr(delivery.sender)[1].rpartition("@")[2])

@@ -36,9 +36,9 @@ def render_xlsx(report: WeeklyReport) -> bytes:
         book = Workbook()
         _fill(book.active, report)
         _explain(book.create_sheet(_("About")), report)
+        book.properties.creator, book.properties.title = "Strainwatch", f"{report.title}, {report.week}"
     # Excel's own times of creation would make the same report differ from one minute to the next.
     book.properties.created = book.properties.modified = report.as_of.to_pydatetime().replace(tzinfo=None)
-    book.properties.creator, book.properties.title = "Strainwatch", f"{report.title}, {report.week}"
     file = io.BytesIO()
     book.save(file)
     return file.getvalue()
