@@ -17,12 +17,13 @@ test: $(READY)  ## every test
 quick: $(READY)  ## the tests that take moments
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
 
-check: $(READY)  ## format, lint, types, architecture, generated docs
+check: $(READY)  ## format, lint, types, architecture, generated docs, translations
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q tests/test_architecture.py
 	$(BIN)/python -m pipelines.reference --check
+	$(BIN)/python -m pipelines.catalogues --check
 
 bench: $(READY) .venv/.bench  ## figures beside the peers, in one run
 	$(BIN)/python -m benchmarks.features

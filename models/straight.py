@@ -88,8 +88,9 @@ def fit_weights(
     """Log-odds per spread (features) of the best penalised logistic regression with no weight against its direction.
 
     `scaled` is (rows, features) on a `Scale`, `direction` is +1, -1 or 0 (no weight) per feature, `copies` how often a
-    row counts, `start` weights that are already near. `penalty` is on half the squared weights, against the sum of the log-loss: a fixed prior, so that more
-    injuries are believed more. Newton's method, each step a non-negative least-squares problem (Lawson & Hanson).
+    row counts, `start` weights that are already near. `penalty` is on half the squared weights, against the sum of the
+    log-loss: a fixed prior, so that more injuries are believed more. Newton's method, each step a non-negative
+    least-squares problem (Lawson & Hanson).
     """
     signs = np.asarray(direction, dtype=np.float64)
     used = np.flatnonzero(signs)

@@ -6,7 +6,8 @@ import inspect
 from collections.abc import Callable, Iterable
 from typing import Any, get_type_hints
 
-from pipelines.cli import EXIT_CODES, app
+from pipelines.cli import app
+from pipelines.commands.shared import EXIT_CODES
 from pipelines.reference.markdown import grid, page, words
 
 _COMMANDS_INTRO = """\
