@@ -282,6 +282,28 @@ def report(
 
 
 @app.command(epilog=EXIT_CODES)
+def decide(
+    store: StoreOption,
+    athlete: Annotated[str, typer.Option("--athlete", help="The athlete's id.")],
+    text: Annotated[str, typer.Argument(help="What was decided, in a sentence of your own.")],
+    day: Annotated[
+        str | None, typer.Option("--date", help="The day that it is about. Default: today.", show_default=False)
+    ] = None,
+    by: Annotated[
+        str | None, typer.Option("--by", help="Who decided. Default: the system's account.", show_default=False)
+    ] = None,
+) -> None:
+    """Keep what staff decided about an athlete: the report shows it on the athlete's page. It changes no score."""
+    from pipelines.clock import utc_now
+    from pipelines.decisions import decide as keep
+    from pipelines.promote import user
+
+    with store_run(store, "decide") as (opened, _):
+        about = keep(opened, athlete, text, day, by or user(), utc_now())
+    say(f"Kept for {athlete}, {about:%Y-%m-%d}.")
+
+
+@app.command(epilog=EXIT_CODES)
 def status(store: StoreOption, as_json: JsonOption = False) -> None:
     """What is in the store, how fresh it is, which model is champion, and how the last run went."""
     from pipelines.console import print_json, working

@@ -26,6 +26,7 @@ from serving.report.language import require
 from serving.what_if import asker
 
 FORMATS = ("html", "pdf", "csv", "xlsx", "mail")
+_WEEK = pd.Timedelta(days=6)
 
 
 @dataclass(frozen=True)
@@ -192,11 +193,14 @@ def _build(
         predictions = database.predictions(instant, since=since)
         charted = instant - pd.Timedelta(weeks=settings.timeline_weeks + 1)
         explanations = database.explanations(instant, since=charted)
+        day = bundle.target.local_day(instant)
+        # Also those of the report's own week, decided with the report in hand: they inform readers, no score.
+        decisions = database.decisions(day - pd.Timedelta(weeks=settings.track_record_weeks), day + _WEEK)
     finally:
         database.close()
     return build_report(
         as_of=instant,
-        date=bundle.target.local_day(instant),
+        date=day,
         predictions=predictions,
         explanations=explanations,
         specs={spec.name: spec for spec in bundle.specs},
@@ -207,6 +211,7 @@ def _build(
         settings=settings,
         names=names,
         ask=asker(tables, instant, bundle, explanations, settings.horizon_days, what_if),
+        decisions=decisions,
     )
 
 

@@ -1,4 +1,4 @@
-"""What was said about whom and when: predictions and explanations, in SQLite or any SQLAlchemy database."""
+"""What was said about whom and when, and what staff decided: in SQLite or any SQLAlchemy database."""
 
 from __future__ import annotations
 
@@ -64,6 +64,18 @@ EXPLANATIONS = sa.Table(
 )
 """The explanations of each moment and model as one Parquet file (serving/packing.py)."""
 
+DECISIONS = sa.Table(
+    "decisions",
+    METADATA,
+    sa.Column("decision_id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("athlete_id", sa.String, nullable=False),
+    sa.Column("date", sa.Date, nullable=False),
+    sa.Column("text", sa.String, nullable=False),
+    sa.Column("decided_by", sa.String, nullable=False),
+    sa.Column("made_at", sa.DateTime, nullable=False),
+)
+"""What staff decided about an athlete, in their own words; kept as written, never changed."""
+
 _EARLIER = sa.table("explanations", *(sa.column(name) for name in EXPLANATION))
 """Where databases of earlier versions hold explanations, a row each: read as they are, moved by the next save."""
 
@@ -80,7 +92,7 @@ class Moments:
 
 
 class ScoreStore:
-    """Reads and writes both tables. Safe to open from several processes at once.
+    """Reads and writes these tables. Safe to open from several processes at once.
 
     The first save makes database and tables; reading makes nothing and holds up no writer. Raises StoreBusy where
     another process writes for longer than `wait_s`, IntegrityError where the database cannot be used.
@@ -138,6 +150,17 @@ class ScoreStore:
         return pd.concat([part for part in parts if len(part)] or parts).sort_values(
             [*MOMENT, *KEY], kind="stable", ignore_index=True
         )
+
+    def keep_decision(self, decision: pd.DataFrame) -> None:
+        """Add staff's decisions: athlete_id, date (the day that each is about), text, decided_by, made_at."""
+        with self._writing() as connection:
+            METADATA.create_all(connection, tables=[DECISIONS])
+            connection.execute(DECISIONS.insert(), _records(decision, DECISIONS))
+
+    def decisions(self, since: pd.Timestamp, until: pd.Timestamp) -> pd.DataFrame:
+        """Staff's decisions about the local days from `since` to `until`, both included, as they were entered."""
+        days = DECISIONS.c.date.between(since.date(), until.date())
+        return self._read(DECISIONS, [days])
 
     def moments(self) -> Moments:
         """The count of moments with predictions and the last one, without loading them."""
@@ -291,7 +314,7 @@ def _naive(instant: pd.Timestamp) -> Any:
 def _records(frame: pd.DataFrame, table: sa.Table) -> list[dict[str, Any]]:
     """Rows as the database takes them: naive UTC instants, dates, None for what is missing."""
     columns = {}
-    for name in (column.name for column in table.columns):
+    for name in (column.name for column in table.columns if column.name in frame):
         column = frame[name]
         if name in _TIMES:
             column = column.dt.tz_convert("UTC").dt.tz_localize(None).dt.to_pydatetime()

@@ -176,7 +176,7 @@ def test_explanations_of_an_earlier_version_are_read_as_they_are_and_moved_by_th
     assert after["as_of"].to_list() == [MONDAYS[0]] * 6 + [MONDAYS[1]]
     with closing(sqlite3.connect(file)) as connection:
         tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-    assert tables == {"predictions", "explanation_sets"}
+    assert tables == {"predictions", "explanation_sets", "decisions"}
 
 
 def test_moving_explanations_shrinks_the_file_to_a_fifth(database: ScoreStore, file: Path) -> None:

@@ -98,6 +98,15 @@ class Horizon:
 
 
 @dataclass(frozen=True)
+class Decided:
+    """A decision of staff in their own words."""
+
+    date: pd.Timestamp
+    text: str
+    by: str
+
+
+@dataclass(frozen=True)
 class AthletePage:
     """The section of one athlete."""
 
@@ -107,6 +116,8 @@ class AthletePage:
     history: tuple[Mark, ...]
     what_if: str
     """What the score would say after the smallest change of next week; "" where nobody asked."""
+    decisions: tuple[Decided, ...]
+    """What staff decided, the latest first."""
 
 
 @dataclass(frozen=True)
@@ -174,13 +185,14 @@ def build_report(
     settings: ReportSettings,
     names: Mapping[str, str] | None = None,
     ask: Ask | None = None,
+    decisions: pd.DataFrame | None = None,
 ) -> WeeklyReport:
     """The report of the run at `as_of`, from that run and the earlier ones among `predictions`.
 
     `tables` are the contract tables as known at `as_of` with row facts added (features.row_facts.prepare);
     `onsets` the target injuries known now (athlete_id, date, known_at), also those of after `as_of`. `names`
-    turns pseudonyms into names to print; `ask` answers what next week could change (serving/what_if.py). Everything is
-    said in the language of `settings`.
+    turns pseudonyms into names to print; `ask` answers what next week could change (serving/what_if.py); `decisions`
+    are staff's own (ScoreStore.decisions). Everything is said in the language of `settings`.
     """
     with speaking(settings.language, settings.own_words):
         maker = _Maker(
@@ -196,6 +208,7 @@ def build_report(
             settings.translated(),
             names or {},
             ask,
+            decisions,
         )
         return maker.report()
 
@@ -220,6 +233,7 @@ class _Maker:
     settings: ReportSettings
     given_names: Mapping[str, str]
     ask: Ask | None
+    decisions: pd.DataFrame | None
 
     @cached_property
     def run(self) -> Run:
@@ -395,7 +409,15 @@ class _Maker:
             horizons=self._horizons(flag.row.athlete_id),
             history=marks_of(flag.row.athlete_id, self.tables),
             what_if=self._what_if(flag.row),
+            decisions=self._decided(flag.row.athlete_id),
         )
+
+    def _decided(self, athlete_id: str) -> tuple[Decided, ...]:
+        if self.decisions is None:
+            return ()
+        own = self.decisions[self.decisions["athlete_id"] == athlete_id]
+        latest = own.sort_values(["date", "made_at"], ascending=False, kind="stable")
+        return tuple(Decided(*row) for row in latest[["date", "text", "decided_by"]].itertuples(index=False))
 
     def _what_if(self, row: AthleteRow) -> str:
         if self.ask is None or row.band.rank == 0 or row.by_history:
