@@ -188,7 +188,7 @@ def test_a_later_model_waits_as_challenger_until_a_person_forces_it(own_squad: S
     assert_settled(own_squad.path)
     compared = strainwatch("runs", "compare", "1", "champion", *store, "--out", tmp_path / "out")
     assert (compared.code, compared.err) == (0, "")
-    for words in ("data_cut", "2025-03-16", "2025-03-30", "auroc", "learnt from different data", "tested by both"):
+    for words in ("data_cut", "2025-03-16", "2025-03-30", "AUROC", "learnt from different data", "tested by both"):
         assert words in compared.out
     drawn = {path.name for path in (tmp_path / "out").iterdir()}
     assert drawn >= {"comparison.html", "metrics.png", "scores.png", "calibration.png"}

@@ -206,8 +206,12 @@ def test_a_wrong_setting_of_delivery_is_named(key: str, value: Any, named: str) 
         delivery({**FULL, "host": "mail.club.example", "security": "tls", key: value})
 
 
-def test_as_shipped_nothing_is_set_up() -> None:
-    assert not load_report_settings().delivery.is_set_up
+def test_as_shipped_nothing_is_set_up_and_a_mail_can_still_be_looked_at(report: WeeklyReport) -> None:
+    shipped = load_report_settings().delivery
+    assert not shipped.is_set_up
+    written = compose(report, shipped, {})
+    assert (written["From"], written["To"]) == (None, None)
+    assert written["Subject"] == f"{report.title}, {report.week}"
 
 
 def _free_port() -> int:

@@ -210,7 +210,8 @@ def _text(found: Estimate | None) -> str:
         return NONE
     if found.lower != found.lower:
         return f"{found.value:.2f}"
-    return f"{found.value:.2f} ({found.lower:.2f} to {found.upper:.2f})"
+    value, lower, upper = (round(each, 2) + 0.0 for each in (found.value, found.lower, found.upper))  # no "-0.00"
+    return f"{value:.2f} ({lower:.2f} to {upper:.2f})"
 
 
 def show(found: Sequence[Section]) -> None:

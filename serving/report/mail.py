@@ -42,9 +42,10 @@ def compose(report: WeeklyReport, delivery: Delivery, files: Mapping[str, tuple[
         subject = f"{report.title}, {report.week}"
     message = EmailMessage()
     message["Subject"] = subject
-    message["From"], message["To"] = delivery.sender, ", ".join(delivery.to)
+    if delivery.is_set_up:  # a dry run needs no server
+        message["From"], message["To"] = delivery.sender, ", ".join(delivery.to)
     message["Date"] = format_datetime(pd.Timestamp.now("UTC").to_pydatetime())
-    message["Message-ID"] = make_msgid("strainwatch", parseaddr(delivery.sender)[1].rpartition("@")[2])
+    message["Message-ID"] = make_msgid("strainwatch", parseaddr(delivery.sender)[1].rpartition("@")[2] or None)
     message.set_content(text)
     message.add_alternative(html, subtype="html")
     for kind, (name, content) in files.items():
