@@ -158,7 +158,7 @@ def _curve(plan: Plan, recipe: Recipe, trained: Squad, tested: Squad, fitted: Fi
     """Smaller parts of the training squad, and the whole of it as fitted."""
     yield from checks.curve(recipe, trained, tested, plan.sizes, plan.members, seed)
     size = f"{plan.athletes:,}"
-    yield Number("curve", "injuries in training", size, checks.MAIN_DAYS, float(len(trained.onsets)))
+    yield Number("curve", "injuries in training", size, checks.MAIN_DAYS, float(trained.strains))
     yield Number("curve", "share of oracle", size, checks.MAIN_DAYS, checks.share(tested, fitted))
 
 

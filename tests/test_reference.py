@@ -64,7 +64,7 @@ def test_check_exits_1_and_names_the_page_and_writes_nothing(
 
 def test_every_command_is_in_the_docs_with_its_help() -> None:
     page = PAGES["command-line.md"]
-    names = ["demo", "ingest", "train", "evaluate", "replay", "tune", "score", "explain", "report", "status"]
+    names = ["demo", "ingest", "train", "evaluate", "replay", "tune", "score", "explain", "report", "decide", "status"]
     assert list(commands.commands())[: len(names)] == names
     for name, call in commands.commands().items():
         help_text = (call.__doc__ or "").strip().splitlines()[0]

@@ -150,6 +150,12 @@ def test_every_moment_of_a_squad_has_its_own_truth_and_a_known_outcome() -> None
     assert set(squad.shares[14].columns) == set(checks.FACTORS)
 
 
+def test_strains_in_training_are_those_of_its_own_time_and_not_of_careers_before() -> None:
+    first = small().index["date"].min()
+    onsets = pd.DataFrame({"athlete_id": ["a", "a"], "date": [first - pd.Timedelta(days=400), first]})
+    assert replace(small(), onsets=onsets).strains == 1
+
+
 def test_flags_go_to_the_highest_of_each_weekly_report() -> None:
     squad = small()
     chosen = flagged(squad, np.arange(len(squad.index), dtype=float), 3)

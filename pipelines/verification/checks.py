@@ -191,8 +191,7 @@ def curve(
     """The share of the oracle that a model reaches which learnt from fewer athletes."""
     for size in sizes:
         part = trained.of_athletes(size, seed)
-        injuries = float(len(part.onsets))
-        yield Number("curve", "injuries in training", f"{size:,}", MAIN_DAYS, injuries)
+        yield Number("curve", "injuries in training", f"{size:,}", MAIN_DAYS, float(part.strains))
         learns = part.labels[str(MAIN_DAYS)].sum() > 0
         value = share(squad, fit(recipe, part, (MAIN_DAYS,), members)) if learns else np.nan
         yield Number("curve", "share of oracle", f"{size:,}", MAIN_DAYS, value)

@@ -64,6 +64,11 @@ class Squad:
     def athletes(self) -> npt.NDArray[np.object_]:
         return self.index["athlete_id"].to_numpy(dtype=object)
 
+    @property
+    def strains(self) -> int:
+        """How many onsets fall into the time of its moments; careers before that are told by features alone."""
+        return int((self.onsets["date"] >= self.index["date"].min()).sum())
+
     def rows(self, kept: npt.NDArray[np.int64]) -> Squad:
         """The squad at some of its moments."""
         return replace(
