@@ -15,6 +15,7 @@ from pipelines.commands.choosing import card, models_app, promote, rollback, run
 from pipelines.commands.learning import evaluate, replay, train, tune
 from pipelines.commands.shared import (
     EXIT_CODES,
+    INTERRUPTED,
     AsOfOption,
     ConfigsOption,
     JsonOption,
@@ -48,7 +49,7 @@ def main() -> None:
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         print("strainwatch: interrupted; the store is as it was.", file=sys.stderr)
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
 
 
 def _run_app() -> None:

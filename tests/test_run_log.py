@@ -7,7 +7,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import typer
 
+from pipelines.commands.shared import store_run
+from pipelines.data import open_store
 from pipelines.run_log import RUN_LOG, append_run, last_run
 from tests.squad import MONDAYS, Squad, strainwatch
 
@@ -51,6 +54,14 @@ def test_a_run_after_a_torn_line_is_found_again(tmp_path: Path) -> None:
 def test_the_log_is_readable_by_its_owner_only(tmp_path: Path) -> None:
     append_run(tmp_path, "score", START, 0, {})
     assert (tmp_path / RUN_LOG).stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize("end", [KeyboardInterrupt(), typer.Exit(130)])
+def test_a_run_that_was_interrupted_is_logged_as_such(tmp_path: Path, end: BaseException) -> None:
+    open_store(tmp_path / "store")
+    with pytest.raises(type(end)), store_run(tmp_path / "store", "tune"):
+        raise end
+    assert [(line["command"], line["exit_code"]) for line in lines(tmp_path / "store")] == [("tune", 130)]
 
 
 def test_commands_leave_a_line_each_however_they_end_and_no_athletes_data(own_squad: Squad) -> None:

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from pipelines.commands.shared import (
+    INTERRUPTED,
     ConfigsOption,
     JsonOption,
     StoreOption,
@@ -247,7 +248,7 @@ def tune(
             found = run(opened, recipe, tuning, trials or tuning.trials, last, report, nested)
         except KeyboardInterrupt:
             print("strainwatch: interrupted; finished trials are kept, the same command goes on.", file=sys.stderr)
-            raise typer.Exit(130) from None
+            raise typer.Exit(INTERRUPTED) from None
         facts |= {"trials": found.record.trials, "resumed": found.resumed}
     if out is not None:
         write_recipe(found, out)

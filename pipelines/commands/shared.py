@@ -26,6 +26,9 @@ EXIT_CODES = """Exit codes: 0 done; 1 a defect of Strainwatch; 2 wrong command l
 10 the gate kept the champion;
 11 the mail server refused the report or could not be reached; 130 interrupted."""
 
+INTERRUPTED = 130
+"""The exit code of a run that Ctrl-C ended."""
+
 READ_ONLY = ("evaluate", "replay", "explain", "features show", "models list", "models log", "runs compare")
 """Commands that write nothing but their line in the run log: they work on a store that cannot be written to."""
 
@@ -92,6 +95,12 @@ def store_run(path: Path, command: str) -> Iterator[tuple[Store, dict[str, Any]]
         code = int(facts.pop("exit_code", 0))
     except StrainwatchError as error:
         code = error.exit_code
+        raise
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+        raise
+    except typer.Exit as ended:
+        code = ended.exit_code
         raise
     except OSError:
         code = SystemRefused.exit_code
