@@ -121,6 +121,15 @@ def model_features(specs: Sequence[FeatureSpec]) -> list[str]:
     return [spec.name for spec in specs if spec.in_model]
 
 
+def with_inputs(specs: Sequence[FeatureSpec], names: Iterable[str]) -> tuple[FeatureSpec, ...]:
+    """The specs of these features and of all that they are derived from, inputs first, as `specs` have them."""
+    needed = set(names)
+    for spec in reversed(specs):
+        if isinstance(spec, DerivedSpec) and spec.name in needed:
+            needed |= set(spec.inputs)
+    return tuple(spec for spec in specs if spec.name in needed)
+
+
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 

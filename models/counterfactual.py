@@ -15,7 +15,7 @@ import pandas as pd
 
 from features.build import build_values
 from features.row_facts import prepare
-from features.specs import DerivedSpec, FeatureSpec
+from features.specs import FeatureSpec, with_inputs
 from features.target import Target
 from models.estimator import Floats, HorizonModel, predict
 from models.levers import WEEK, Change, Lever, NextWeek, like_last_week
@@ -73,14 +73,7 @@ class Question:
 
     def needed(self) -> tuple[FeatureSpec, ...]:
         """The specs of the model's features and of those shown, with all that these are derived from."""
-        known = {spec.name: spec for spec in self.specs}
-        wanted, seen = [*self.models[0].bag.feature_names, *(lever.shown for lever in self.levers)], set()
-        while wanted:
-            spec = known[wanted.pop()]
-            if spec.name not in seen:
-                seen.add(spec.name)
-                wanted += spec.inputs if isinstance(spec, DerivedSpec) else ()
-        return tuple(spec for spec in self.specs if spec.name in seen)
+        return with_inputs(self.specs, [*self.models[0].bag.feature_names, *(lever.shown for lever in self.levers)])
 
 
 def smallest_change(

@@ -16,11 +16,11 @@ from configs.errors import ConfigError
 from features.factors import Factor
 from features.specs import FeatureSpec
 from features.tables import TABLES
+from models.references import USUAL_WEEKS
 
 MOVES = ("scale", "own", "retest", "dose")
 WEEK = pd.Timedelta(days=7)
-USUAL = pd.Timedelta(weeks=26)
-"""How far back an athlete's own values count as shown by the athlete."""
+USUAL = pd.Timedelta(weeks=USUAL_WEEKS)
 DAILY = ("sessions", "wellness", "wearable_days", "interventions")
 """Tables whose last seven days stand for the week to come."""
 _IDS = {"sessions": "session_id", "interventions": "intervention_id", "strength_tests": "test_id"} | {

@@ -15,6 +15,9 @@ from configs.errors import IntegrityError
 from models.estimator import Floats, HorizonModel, Ints, probability
 from models.explain import LARGEST_GAP, contributions
 
+USUAL_WEEKS = 26
+"""How far back an athlete's own values count as usual."""
+
 
 def at_own_usual(values: pd.DataFrame, usual: pd.DataFrame, fixed: Collection[str]) -> pd.DataFrame:
     """`values` (rows x features) with each feature at the athlete's own usual value, row by row.

@@ -25,13 +25,13 @@ from models.estimator import predict, probability
 from models.explain import by_factor, contributions_of_prediction, interactions_of_prediction
 from models.fallback import SCORED_BY as AGE_AND_HISTORY
 from models.recalibration import of_squad
+from models.references import USUAL_WEEKS
 from pipelines.console import out, right
 from pipelines.daily import Explained
 from pipelines.data import Store, read_tables
 
 MOST_BACKGROUND_ROWS = 200
 """Of more athlete-days every second, third ... is taken: the mean over them hardly moves, the time does."""
-OWN_WEEKS = 26
 TRAINING_EVERY_DAYS = 14
 """Neighbouring days of an athlete say almost the same."""
 _MOST_PAIRS = 8
@@ -48,7 +48,7 @@ class Against(StrEnum):
 
 _WORDS = {
     Against.squad: "the others of the squad this morning",
-    Against.own: f"the athlete's own last {OWN_WEEKS} weeks, same weekday",
+    Against.own: f"the athlete's own last {USUAL_WEEKS} weeks, same weekday",
     Against.training: "athlete-days that the model learnt from",
 }
 
@@ -156,8 +156,8 @@ def _others(at: pd.DataFrame, athletes: pd.DataFrame, squad: str) -> pd.DataFram
 
 
 def _own_weeks(at: pd.DataFrame) -> pd.DataFrame:
-    weeks = pd.Series(pd.to_timedelta(7 * pd.RangeIndex(1, OWN_WEEKS + 1), unit="D"))
-    own = at.iloc[[0] * OWN_WEEKS].reset_index(drop=True)
+    weeks = pd.Series(pd.to_timedelta(7 * pd.RangeIndex(1, USUAL_WEEKS + 1), unit="D"))
+    own = at.iloc[[0] * USUAL_WEEKS].reset_index(drop=True)
     return own.assign(date=own["date"] - weeks, as_of=own["as_of"] - weeks)
 
 

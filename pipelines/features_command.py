@@ -20,7 +20,7 @@ from configs.errors import NotReady, WrongArgument
 from features.build import build_features
 from features.factors import Factor, load_factors
 from features.row_facts import prepare
-from features.specs import DerivedSpec, FeatureSpec, WindowSpec, load_specs
+from features.specs import FeatureSpec, WindowSpec, load_specs, with_inputs
 from features.tables import TABLES, Tables
 from features.target import Target, load_target
 from features.windows import known_by
@@ -63,11 +63,7 @@ class Catalogue:
 
     def with_inputs(self, names: Iterable[str]) -> tuple[FeatureSpec, ...]:
         """These features and all that they are derived from, inputs first."""
-        needed = set(names)
-        for other in reversed(self.specs):
-            if isinstance(other, DerivedSpec) and other.name in needed:
-                needed |= set(other.inputs)
-        return tuple(other for other in self.specs if other.name in needed)
+        return with_inputs(self.specs, names)
 
     def tables(self, spec: FeatureSpec) -> list[str]:
         """The contract tables that its rows come from."""

@@ -20,7 +20,7 @@ from features.build import build_values
 from features.factors import Factor, load_factors
 from features.labels import at_risk_index, label, onsets
 from features.row_facts import prepare
-from features.specs import DerivedSpec, FeatureSpec, load_specs
+from features.specs import FeatureSpec, load_specs, with_inputs
 from features.specs import fingerprint as specs_fingerprint
 from features.target import Target, load_target
 from features.windows import known_by
@@ -301,11 +301,7 @@ def _squads(athletes: pd.DataFrame) -> pd.Series:
 def _usable(specs: Sequence[FeatureSpec], values: pd.DataFrame) -> tuple[tuple[FeatureSpec, ...], list[str]]:
     """Specs that vary in this data, with the inputs they need, and the names that the model may use."""
     varies = {str(name) for name, column in values.items() if column.min() < column.max()}
-    needed = set(varies)
-    for spec in reversed(specs):
-        if isinstance(spec, DerivedSpec) and spec.name in needed:
-            needed |= set(spec.inputs)
-    kept = tuple(spec for spec in specs if spec.name in needed)
+    kept = with_inputs(specs, varies)
     names = [spec.name for spec in kept if spec.in_model and spec.name in varies]
     if not names:
         raise NotReady("No feature varies in this data: there is nothing to learn from.")

@@ -26,7 +26,6 @@ from serving.report.language import require
 from serving.what_if import asker
 
 FORMATS = ("html", "pdf", "csv", "xlsx", "mail")
-_WEEK = pd.Timedelta(days=6)
 
 
 @dataclass(frozen=True)
@@ -195,7 +194,9 @@ def _build(
         explanations = database.explanations(instant, since=charted)
         day = bundle.target.local_day(instant)
         # Also those of the report's own week, decided with the report in hand: they inform readers, no score.
-        decisions = database.decisions(day - pd.Timedelta(weeks=settings.track_record_weeks), day + _WEEK)
+        decisions = database.decisions(
+            day - pd.Timedelta(weeks=settings.track_record_weeks), day + pd.Timedelta(days=settings.horizon_days - 1)
+        )
     finally:
         database.close()
     return build_report(

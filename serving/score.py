@@ -21,14 +21,13 @@ from models.explain import contributions, contributions_of_prediction
 from models.fallback import SCORED_BY as AGE_AND_HISTORY
 from models.fallback import can_score, fallback_contributions, predict_fallback, share_missing
 from models.recalibration import by_squad, of_squad
-from models.references import at_own_usual, explained_at
+from models.references import USUAL_WEEKS, at_own_usual, explained_at
 from models.steadiness import steadiness
 from serving.report.settings import ReportSettings
 from serving.report.wording import WITHOUT_USUAL
 
-USUAL_WEEKS = 26
 LEAST_USUAL_WEEKS = 4
-"""An athlete's own usual value is the median over the same weekday of this many weeks; fewer values are no habit."""
+"""Own usual is the median over the same weekday of USUAL_WEEKS; fewer values than this are no habit."""
 LEFT_LONG_AGO_DAYS = 28
 MODEL = "model"
 """How a prediction row calls the model; AGE_AND_HISTORY is the other way to be scored."""

@@ -314,7 +314,7 @@ def _naive(instant: pd.Timestamp) -> Any:
 def _records(frame: pd.DataFrame, table: sa.Table) -> list[dict[str, Any]]:
     """Rows as the database takes them: naive UTC instants, dates, None for what is missing."""
     columns = {}
-    for name in (column.name for column in table.columns if column.name in frame):
+    for name in (column.name for column in table.columns if column.autoincrement is not True):
         column = frame[name]
         if name in _TIMES:
             column = column.dt.tz_convert("UTC").dt.tz_localize(None).dt.to_pydatetime()

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from features.specs import DerivedSpec, FeatureSpec, WindowSpec
+from features.specs import DerivedSpec, FeatureSpec, WindowSpec, with_inputs
 from models.card.facts import Facts, has_interval, interval, listed, many
 from models.card.leak_gates import leak_gates
 from models.card.lines import Answer, CardTable, Gate, Line, gate, met, not_met, numbered
@@ -299,11 +299,7 @@ def _testers(facts: Facts) -> Answer:
 
 def read_by_model(facts: Facts) -> set[str]:
     """Names of the model's features and of all that they are derived from."""
-    needed = set(facts.used)
-    for spec in reversed(facts.bundle.specs):
-        if isinstance(spec, DerivedSpec) and spec.name in needed:
-            needed |= set(spec.inputs)
-    return needed
+    return {spec.name for spec in with_inputs(facts.bundle.specs, facts.used)}
 
 
 def _is_self_report(spec: WindowSpec) -> bool:

@@ -24,7 +24,6 @@ from pipelines.verification.fitting import (
     flag_shares,
     flagged,
     regressed,
-    regressed_shares,
     reported,
     true_shares,
 )
@@ -129,7 +128,7 @@ def explanation(
     weekly, is_flagged = squad.rows(np.flatnonzero(every)), chosen[every]
     yield from _usual_order(true_shares(weekly, MAIN_DAYS, FACTORS), is_flagged)
     said_by = {subject: explained(recipe, each, weekly, MAIN_DAYS) for subject, each in others.items()}
-    said_by[SHARES] = regressed_shares(recipe, trained, weekly, MAIN_DAYS)
+    said_by[SHARES] = regressed(recipe, trained, weekly, trained.shares[MAIN_DAYS])
     for subject, said in {"model": explained(recipe, fitted, weekly, MAIN_DAYS), **said_by}.items():
         true = true_shares(weekly, MAIN_DAYS, list(said.columns))
         yield from _agreements(subject, said.to_numpy(), true, is_flagged)
@@ -247,11 +246,11 @@ def taught(recipe: Recipe, trained: Squad, members: int) -> dict[str, Fitted]:
 def ceilings(recipe: Recipe, trained: Squad, squad: Squad, noise_free: Fitted) -> Iterator[Number]:
     """The share of the oracle that could be reached: by this learner taught the true risk, by a regression of the
     oracle's odds on the same features, and by who knew every factor's true term, but neither frailty nor fixtures."""
-    odds = logit(trained.oracle[str(MAIN_DAYS)].to_numpy())
+    odds = pd.DataFrame({ORACLE: logit(trained.oracle[str(MAIN_DAYS)].to_numpy())})
     terms = squad.shares[MAIN_DAYS].to_numpy(dtype=np.float64).sum(axis=1)
     for subject, score in (
         (NOISE_FREE, noise_free.predict(squad).log_odds[0]),
-        (ORACLE, regressed(recipe, trained, squad, odds)),
+        (ORACLE, regressed(recipe, trained, squad, odds)[ORACLE].to_numpy()),
         (TERMS, terms),
     ):
         yield Number("discrimination", "share of oracle", subject, MAIN_DAYS, share_of(squad, score))

@@ -111,27 +111,24 @@ def true_shares(squad: Squad, days: int, factors: Sequence[str]) -> Floats:
     return squad.shares[days][list(factors)].to_numpy(dtype=np.float64)
 
 
-def regressed_shares(recipe: Recipe, trained: Squad, squad: Squad, days: int) -> pd.DataFrame:
-    """Each factor's share as the records tell it: a regression of the true share on what the model may use.
+def regressed(recipe: Recipe, trained: Squad, squad: Squad, truths: pd.DataFrame) -> pd.DataFrame:
+    """Each of `truths` (a row for each of the trained squad's) as boosted trees tell it for the other squad's rows.
 
-    No model of injuries could be taught so: what is missed here is not in the records.
+    They see what the model may use. No model of injuries could be taught so: what is missed here is not in the records.
     """
-    shares = trained.shares[days]
-    return pd.DataFrame({str(name): regressed(recipe, trained, squad, shares[name].to_numpy()) for name in shares})
-
-
-def regressed(recipe: Recipe, trained: Squad, squad: Squad, truth: Floats) -> Floats:
-    """`truth`, one value for each of the trained squad's rows, as boosted trees tell it for the other squad's."""
     from sklearn.ensemble import HistGradientBoostingRegressor
 
     names, few = usable(recipe, trained), splits.thin(trained.index, TAUGHT_DAYS)
-    given = trained.features[names].to_numpy(dtype=np.float64)[few]
-    learner = HistGradientBoostingRegressor(
-        max_iter=150, max_leaf_nodes=15, max_bins=63, min_samples_leaf=40, early_stopping=False,
-        random_state=recipe.settings.seed,
-    )  # fmt: skip
-    found: Floats = learner.fit(given, truth[few]).predict(squad.features[names].to_numpy(dtype=np.float64))
-    return found
+    given = trained.features[names].iloc[few].to_numpy(dtype=np.float64)
+    asked = squad.features[names].to_numpy(dtype=np.float64)
+    found = {}
+    for name, truth in truths.iloc[few].items():
+        learner = HistGradientBoostingRegressor(
+            max_iter=150, max_leaf_nodes=15, max_bins=63, min_samples_leaf=40, early_stopping=False,
+            random_state=recipe.settings.seed,
+        )  # fmt: skip
+        found[str(name)] = learner.fit(given, truth.to_numpy()).predict(asked)
+    return pd.DataFrame(found)
 
 
 def bootstrapped(squad: Squad, seed: int) -> Squad:

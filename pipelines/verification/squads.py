@@ -13,7 +13,7 @@ import pandas as pd
 from features.build import build_values
 from features.labels import at_risk_index, label, onsets
 from features.row_facts import prepare
-from features.specs import DerivedSpec, FeatureSpec
+from features.specs import FeatureSpec, model_features, with_inputs
 from features.target import Target
 from models import splits
 from pipelines.simulate import World, simulate
@@ -173,8 +173,4 @@ def teams(squads: pd.Series) -> pd.Series:
 
 def needed_specs(specs: Sequence[FeatureSpec]) -> tuple[FeatureSpec, ...]:
     """The specs that the model may use, and what they are derived from."""
-    needed = {spec.name for spec in specs if spec.in_model}
-    for spec in reversed(specs):
-        if isinstance(spec, DerivedSpec) and spec.name in needed:
-            needed |= set(spec.inputs)
-    return tuple(spec for spec in specs if spec.name in needed)
+    return with_inputs(specs, model_features(specs))
