@@ -25,7 +25,7 @@ import pandas as pd
 
 from benchmarks import report
 from models import treeshap
-from models.estimator import Floats
+from models.odds import Floats
 
 FILE = "explain.jsonl"
 TRAINING_ROWS = 20_000

@@ -1,9 +1,9 @@
 """The default learner beside the alternatives, on simulated squads whose true risk is known.
 
 python -m benchmarks.learners [--sizes 40 200] [--seeds 4] [--members 10] [--only learners calibrations stopping]
-    [--worlds effects nothing]
+    [--worlds effects nothing] [--learners elastic_net,trees,ebm]
 
-`--sizes 1000` takes hours. Squads of two seasons teach; 200 other athletes, one season later, are tested on every third
+`--sizes 1000` takes hours with all learners. Squads of two seasons teach; 200 other athletes, one season later, are tested on every third
 day. AUROC is told against the risk that came about (without the luck of the draw) and against drawn injuries; slope,
 O:E, error (ICI: mean distance of a chance from the true one of rows with like chances, in percentage points) and the
 log-loss gained over the base rate (x 1,000) against the true risk. Intervals are Student's t over seeds; differences
@@ -14,8 +14,9 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -23,10 +24,11 @@ import pandas as pd
 from benchmarks import report
 from models import metrics, splits
 from models.calibration import CALIBRATIONS
-from models.estimator import Floats, Settings, fit_bag, member_log_odds, probability
+from models.estimator import Settings, fit_bag, member_log_odds
 from models.learner import Learner, TrainingRows, Trees
-from models.learners import LEARNERS, not_installed
+from models.learners import EVERY, chosen
 from models.learners.recalibrated import Recalibrated
+from models.odds import Floats, probability
 from pipelines.train import Recipe, load_recipe
 from pipelines.verification.fitting import monotone, usable
 from pipelines.verification.measures import Estimate, expected_auroc, over_seeds
@@ -108,9 +110,9 @@ def _loss(chance: Floats, true: Floats) -> float:
     return float(-(true * np.log(chance) + (1 - true) * np.log1p(-chance)).mean())
 
 
-def compare_learners(given: Pair, settings: Settings) -> Iterator[tuple[str, Judged]]:
-    """The default first, then every learner that differs in more than calibration; seconds are of the processor."""
-    for learner in (Trees(), *_others()):
+def compare_learners(given: Pair, settings: Settings, others: Sequence[Learner]) -> Iterator[tuple[str, Judged]]:
+    """The default first, then the others; seconds are of the processor."""
+    for learner in (Trees(), *others):
         started = time.process_time()
         fitted = learner.fit(given.rows, settings)
         seconds = time.process_time() - started
@@ -118,9 +120,9 @@ def compare_learners(given: Pair, settings: Settings) -> Iterator[tuple[str, Jud
         yield learner.label, judged(chance, given.tested, seconds)
 
 
-def _others() -> list[Learner]:
-    found = [each for name, each in LEARNERS.items() if name not in not_installed()]
-    return [each for each in found if not isinstance(each, Recalibrated)]
+def other_learners(names: str) -> list[Learner]:
+    """Those asked for that differ from the default in more than calibration."""
+    return [each for each in chosen(names) if not isinstance(each, Recalibrated)]
 
 
 def compare_calibrations(given: Pair, settings: Settings) -> Iterator[tuple[str, Judged]]:
@@ -144,17 +146,29 @@ def _calibrated(given: Pair, settings: Settings, maps: Mapping[str, str]) -> Ite
         yield name, judged(probability(CALIBRATIONS[key](raw, label).log_odds(asked)), given.tested)
 
 
-PARTS = {"learners": compare_learners, "calibrations": compare_calibrations, "stopping": compare_stopping}
+Part = Callable[[Pair, Settings], Iterator[tuple[str, Judged]]]
+
+
+PARTS = ("learners", "calibrations", "stopping")
+
+
+def comparison(part: str, learners: str) -> Part:
+    """What fits and judges, of PARTS."""
+    if part == "learners":
+        return partial(compare_learners, others=other_learners(learners))
+    return compare_calibrations if part == "calibrations" else compare_stopping
+
+
 COLUMNS = ("", "AUROC", "less the first's", "AUROC, events", "slope", "O:E", "error", "gain", "less the first's",
            "spread", "s")  # fmt: skip
 
 
-def table(part: str, athletes: int, seeds: int, members: int, world: str) -> None:
+def table(part: str, compare: Part, athletes: int, seeds: int, members: int, world: str) -> None:
     recipe = load_recipe()
     settings = replace(recipe.settings, members=members, threads=1)
     found: dict[str, list[Judged]] = {}
     for seed in range(1, seeds + 1):
-        for name, each in PARTS[part](pair(recipe, athletes, seed, world), settings):
+        for name, each in compare(pair(recipe, athletes, seed, world), settings):
             found.setdefault(name, []).append(each)
             report.keep(FILE, f"{part}, {world}", [{"athletes": athletes, "seed": seed, "name": name, **asdict(each)}])
             report.note(f"{part}, {world}, {athletes} athletes, seed {seed}: {name}")
@@ -192,13 +206,14 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="+", default=[40, 200])
     parser.add_argument("--seeds", type=int, default=4)
     parser.add_argument("--members", type=int, default=10)
-    parser.add_argument("--only", choices=tuple(PARTS), nargs="+", default=list(PARTS))
+    parser.add_argument("--only", choices=PARTS, nargs="+", default=PARTS)
     parser.add_argument("--worlds", choices=tuple(WORLDS), nargs="+", default=list(WORLDS))
+    parser.add_argument("--learners", default=EVERY, help="names with commas between")
     given = parser.parse_args()
     for part in given.only:
         for athletes in given.sizes:
             for world in given.worlds:
-                table(part, athletes, given.seeds, given.members, world)
+                table(part, comparison(part, given.learners), athletes, given.seeds, given.members, world)
 
 
 if __name__ == "__main__":

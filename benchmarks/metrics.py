@@ -26,9 +26,10 @@ from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_s
 from benchmarks import report
 from models import metrics
 from models.alerts import load_alert_policy
-from models.estimator import Floats, Settings, load_settings, probability
+from models.estimator import Settings, load_settings
 from models.evaluation import judge
 from models.metrics import Clusters
+from models.odds import Floats, probability
 from models.tested import MODEL, Tested, tested_rows
 
 LOOP_RESAMPLES = 5

@@ -20,8 +20,9 @@ from benchmarks import report
 from features.build import build_values
 from features.labels import at_risk_index
 from features.row_facts import prepare
-from models.estimator import Floats, Predicted, predict
+from models.estimator import Predicted, predict
 from models.fallback import Fallback, fit_fallback, predict_fallback, share_missing
+from models.odds import Floats
 from models.recalibration import unseen_scores
 from pipelines.simulate import World, simulate
 from pipelines.train import BASELINE_FEATURES, Recipe, load_recipe

@@ -25,16 +25,14 @@ import configs
 from benchmarks import report
 from models.estimator import (
     Calibration,
-    Floats,
     HorizonModel,
     fit_bag,
     fit_calibration,
     fit_horizons,
     member_log_odds,
     predict,
-    probability,
-    rate_log_odds,
 )
+from models.odds import Floats, probability, rate_log_odds
 from models.recalibration import injuries_behind, learn_recalibrations, predict_squads
 from pipelines.simulate import simulate
 from pipelines.train import Recipe, load_recipe

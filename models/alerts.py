@@ -17,8 +17,8 @@ import pandas as pd
 
 import configs
 from configs.errors import ConfigError
-from models.estimator import Floats, Ints
 from models.metrics import Clusters, ratio
+from models.odds import Floats, Ints
 
 BUDGETS = (1, 2, 3, 5, 8)
 """Flags per squad and week of the alert table, beside the policy in use."""

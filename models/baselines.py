@@ -12,8 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from models.estimator import Floats, Ints, Settings, probability, rate_log_odds
+from models.estimator import Settings
 from models.logistic import Logistic, learn_logistic
+from models.odds import Floats, Ints, log_odds, probability, rate_log_odds
 
 ACWR_LIMIT = 1.5
 """Upper edge of the acute:chronic workload ratio's "danger zone": Gabbett 2016, Br J Sports Med
@@ -199,7 +200,6 @@ def _balanced_trees(features: pd.DataFrame, label: Floats, seed: int) -> Callabl
     def predict(rows: pd.DataFrame) -> Floats:
         given = rows[chosen].to_numpy(dtype=np.float32)
         balanced = np.mean([tree.predict_proba(given)[:, 1] for tree in trees], axis=0)
-        kept = np.clip(balanced, 0.01, 0.99)
-        return probability(np.log(kept / (1 - kept)) + rate_log_odds(label))
+        return probability(log_odds(balanced, margin=0.01) + rate_log_odds(label))
 
     return predict

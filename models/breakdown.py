@@ -16,8 +16,8 @@ import pandas as pd
 from models import metrics
 from models.alerts import BUDGETS, AlertPolicy
 from models.calibration_curve import Smoothed
-from models.estimator import Floats
 from models.metrics import Metric
+from models.odds import Floats
 from models.tested import MODEL, Tested
 
 LEAST_EVENTS = 10

@@ -13,7 +13,8 @@ from functools import partial
 
 import numpy as np
 
-from models.estimator import Calibration, Floats, fit_calibration, rate_log_odds
+from models.estimator import Calibration, fit_calibration
+from models.odds import Floats, rate_log_odds
 
 VENN_ABERS_LEVELS = 200
 """Scores are grouped into so many quantiles before the two regressions of each: exact for the grouped scores."""

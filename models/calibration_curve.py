@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.estimator import Floats, probability
-from models.metrics import Clusters, log_odds
+from models.metrics import Clusters
+from models.odds import Floats, log_odds, probability
 from models.resampled_logistic import binned_scores, fit_columns
 
 FEW_EVENTS = 50

@@ -15,11 +15,12 @@ from configs.errors import NotReady
 from models import metrics, splits
 from models.baselines import BASELINES, BaselineFeatures
 from models.bundle import Bundle
-from models.estimator import Floats, Ints, Settings
+from models.estimator import Settings
 from models.fallback import can_score, predict_fallback, share_missing
 from models.gate import BASELINE, Judged, Limits, refused, subgroups, with_interval
 from models.learner import TrainingRows, Trees
 from models.metrics import Metric
+from models.odds import Floats, Ints
 from models.recalibration import predict_squads
 from models.tested import Tested, tested_rows
 

@@ -17,8 +17,9 @@ from features.build import build_values
 from features.row_facts import prepare
 from features.specs import FeatureSpec, with_inputs
 from features.target import Target
-from models.estimator import Floats, HorizonModel, predict
+from models.estimator import HorizonModel, predict
 from models.levers import WEEK, Change, Lever, NextWeek, like_last_week
+from models.odds import Floats
 
 STEPS = (0.5, 1.0)
 FINE = tuple(np.arange(1, 9) / 8)

@@ -22,12 +22,11 @@ from threadpoolctl import threadpool_limits
 import configs
 from configs.errors import ConfigError, IntegrityError, NotReady
 from models import treeshap
+from models.odds import Floats, Ints, probability, rate_log_odds
 from models.spread import Spread
 from models.straight import Straight, fit_weights, scale_of
 from models.treeshap import Forest, forest_of
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 CalibrationKind = Literal["platt", "beta"]
 
 INTERVAL_PERCENTILES = (5.0, 95.0)
@@ -196,17 +195,6 @@ class Predicted:
     lower: Floats
     upper: Floats
     source_horizon: Ints
-
-
-def probability(log_odds: Floats) -> Floats:
-    """Probabilities of log-odds, without overflow."""
-    return np.asarray(0.5 * (1.0 + np.tanh(0.5 * log_odds)))
-
-
-def rate_log_odds(label: Floats) -> float:
-    """Log-odds of the event rate; half an event is granted where all labels agree, to stay finite."""
-    events = min(max(float(label.sum()), 0.5), len(label) - 0.5)
-    return float(np.log(events / (len(label) - events)))
 
 
 def require_both_classes(label: Floats, what: str) -> None:

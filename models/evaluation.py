@@ -17,9 +17,10 @@ from models.alerts import AlertPolicy, load_alert_policy
 from models.baselines import BASELINES, LABELS, BaselineFeatures
 from models.calibration_curve import smoothed
 from models.designs import design_table
-from models.estimator import Floats, Settings
+from models.estimator import Settings
 from models.learner import Learner
 from models.metrics import Metric
+from models.odds import Floats
 from models.out_of_fold import Data, LabelsAsKnown, Learning, predictions
 from models.tested import MODEL, Tested, tested_rows
 from models.verdict import verdict

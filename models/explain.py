@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 from configs.errors import IntegrityError, NotReady
 from models.estimator import (
     Calibration,
-    Floats,
     HorizonModel,
     Predicted,
     boosters,
@@ -28,6 +27,7 @@ from models.estimator import (
     member_log_odds,
     tree_contributions,
 )
+from models.odds import Floats
 
 LARGEST_GAP = 1e-6
 """Log-odds by which base plus contributions may miss the score: rounding, not approximation."""

@@ -16,18 +16,10 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from models.baselines import BaselineFeatures, fit_age_history
-from models.estimator import (
-    INTERVAL_PERCENTILES,
-    Floats,
-    Predicted,
-    Settings,
-    athlete_samples,
-    probability,
-    rate_log_odds,
-    sources,
-)
+from models.estimator import INTERVAL_PERCENTILES, Predicted, Settings, athlete_samples, sources
 from models.explain import require_additive
 from models.logistic import Logistic, logistic_from_json
+from models.odds import Floats, probability, rate_log_odds
 
 SCORED_BY = "age and injury history"
 """How a prediction row calls this model."""

@@ -21,8 +21,8 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from sklearn.metrics import precision_recall_curve, roc_curve
 
 from models.metrics import net_benefit_of
+from models.odds import Floats
 
-Floats = npt.NDArray[np.float64]
 Interval = tuple[float, float, float]
 """Estimate, lower and upper end of its 95% interval."""
 

@@ -13,9 +13,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from models.estimator import Floats, HorizonModel
+from models.estimator import HorizonModel
 from models.explain import HasFactor, by_factor, contributions, interactions
 from models.metrics import clusters
+from models.odds import Floats
 
 RESAMPLES = 1000
 _LOW, _HIGH = 2.5, 97.5

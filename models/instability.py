@@ -18,16 +18,10 @@ import pandas as pd
 from configs.errors import NotReady
 from models import alerts
 from models.alerts import AlertPolicy
-from models.estimator import (
-    Floats,
-    HorizonModel,
-    Settings,
-    fit_horizons,
-    member_log_odds,
-    probability,
-)
+from models.estimator import HorizonModel, Settings, fit_horizons, member_log_odds
 from models.learner import TrainingRows
 from models.metrics import net_benefit_of
+from models.odds import Floats, probability
 from models.spread import Spread, fit_spread
 
 ADVISED_REFITS = 200

@@ -19,8 +19,9 @@ from scipy.stats import rankdata
 
 from configs.errors import NotReady
 from models import metrics, splits
-from models.estimator import Floats, Ints, Settings, fit_bag, fit_horizons, mean_contributions, predict
+from models.estimator import Settings, fit_bag, fit_horizons, mean_contributions, predict
 from models.foresight import Build, Tables, dated_ahead, sees_the_future
+from models.odds import Floats, Ints
 
 TOO_GOOD = 0.8
 """No honest single measure ranks who will be strained so well (assumption): the best published lie near 0.7, and the

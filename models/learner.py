@@ -9,7 +9,8 @@ from typing import Any, Protocol
 import pandas as pd
 from numpy.typing import NDArray
 
-from models.estimator import Floats, HorizonModel, Settings, fit_horizons, predict
+from models.estimator import HorizonModel, Settings, fit_horizons, predict
+from models.odds import Floats
 
 
 @dataclass(frozen=True)

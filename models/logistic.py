@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from models.estimator import Floats, probability
+from models.odds import Floats, probability
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from models.estimator import Floats, Ints
+from models.odds import Floats, Ints, log_odds
 from models.resampled_logistic import Grouped, binned_scores, fit_grouped
 
 MOST_UNDEFINED_SHARE = 0.10
@@ -31,7 +31,6 @@ MOST_UNDEFINED_SHARE = 0.10
 RECALIBRATION_BINS = 1024
 """Resamples bin scores into about so many bins for expected counts; the estimate is never binned."""
 
-_SCORES_WITHIN = 1e-6
 _RESAMPLES_AT_ONCE = 256
 
 
@@ -279,12 +278,6 @@ def calibration_slope(rows: Clusters, chance: Floats, group: Ints | None = None)
 def calibration_intercept(rows: Clusters, chance: Floats) -> Floats:
     """Calibration in the large: what to add to every log-odds so that expected events equal the observed."""
     return _recalibrate(rows, log_odds(chance), with_slope=False)[0]
-
-
-def log_odds(chance: Floats) -> Floats:
-    """Log-odds of probabilities, those at 0 and 1 kept finite."""
-    kept = np.clip(chance, _SCORES_WITHIN, 1 - _SCORES_WITHIN)
-    return np.asarray(np.log(kept / (1 - kept)))
 
 
 def _recalibrate(rows: Clusters, score: Floats, with_slope: bool, group: Ints | None = None) -> tuple[Floats, Floats]:

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from models import splits
 from models.baselines import BASELINES, BaselineFeatures, Fit
-from models.estimator import Floats, Ints, Settings, fit_horizons
+from models.estimator import Settings, fit_horizons
 from models.learner import Learner, TrainingRows
+from models.odds import Floats, Ints
 from models.recalibration import learn_recalibrations, predict_squads
 from models.tested import MODEL
 

@@ -20,15 +20,13 @@ from scipy.optimize import minimize
 
 from models.estimator import (
     Calibration,
-    Floats,
     HorizonModel,
-    Ints,
     Predicted,
     Settings,
     out_of_bag_log_odds,
     predict,
-    probability,
 )
+from models.odds import Floats, Ints, probability
 from models.spread import Spread
 
 _TRIED = 201

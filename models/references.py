@@ -12,8 +12,9 @@ import numpy as np
 import pandas as pd
 
 from configs.errors import IntegrityError
-from models.estimator import Floats, HorizonModel, Ints, probability
+from models.estimator import HorizonModel
 from models.explain import LARGEST_GAP, contributions
+from models.odds import Floats, Ints, probability
 
 USUAL_WEEKS = 26
 """How far back an athlete's own values count as usual."""

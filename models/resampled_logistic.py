@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from models.estimator import Floats, Ints, probability
+from models.odds import Floats, Ints, probability
 
 _NEWTON_STEPS = 30
 _LEAST_BINS = 64

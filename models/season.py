@@ -13,9 +13,10 @@ import numpy as np
 import pandas as pd
 
 from models import metrics
-from models.estimator import Floats, Settings
+from models.estimator import Settings
 from models.evaluation import Score
 from models.metrics import Metric
+from models.odds import Floats
 from models.tested import MODEL, Tested, tested_rows
 
 BESIDE = ("age_history", "prevalence")

@@ -24,7 +24,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from configs.errors import NotReady
-from models.estimator import Floats, Ints, Settings
+from models.estimator import Settings
+from models.odds import Floats, Ints
 
 LATEST_FIRST_CUT_SHARE = 0.8
 

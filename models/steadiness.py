@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from models.estimator import Floats, HorizonModel, Ints, boosters
+from models.estimator import HorizonModel, boosters
+from models.odds import Floats, Ints
 
 FIRST = 3
 """A factor stays among the first if no more than so many, itself included, pull harder in its direction."""

@@ -12,11 +12,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.linalg import cholesky, solve_triangular
 from scipy.optimize import nnls
 
-Floats = NDArray[np.float64]
+from models.odds import Floats, probability
 
 LIMIT_PERCENTILES = (1.0, 99.0)
 _MOST_STEPS = 30
@@ -114,7 +113,7 @@ def _newton(
     columns: Floats, label: Floats, copies: Floats, penalty: float, weights: Floats, base: float
 ) -> tuple[Floats, float]:
     """The weights and the intercept that minimise the loss's parabola at `weights` and `base`."""
-    chance = 0.5 * (1 + np.tanh(0.5 * (base + columns @ weights)))
+    chance = probability(base + columns @ weights)
     curve, gap = copies * chance * (1 - chance), copies * (label - chance)
     bent = columns * curve[:, None]
     centre = bent.sum(axis=0) / curve.sum()

@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 
 from models.alerts import Budget, Reports, Standings, foreseen, reports
-from models.estimator import Floats, Ints, Settings
+from models.estimator import Settings
 from models.metrics import Clusters, Metric, clusters, covered_injuries, measure, summarise
+from models.odds import Floats, Ints
 
 MODEL = "model"
 """How the model under evaluation is called beside the keys of BASELINES."""

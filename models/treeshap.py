@@ -21,8 +21,7 @@ from numpy.typing import NDArray
 
 from configs.errors import IntegrityError
 from features import native
-
-Floats = NDArray[np.float64]
+from models.odds import Floats
 
 LANES = 8
 """Rows that the kernel works on at once."""

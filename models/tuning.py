@@ -19,8 +19,9 @@ import numpy as np
 import configs
 from configs.errors import ConfigError, NotReady
 from models import splits
-from models.estimator import Floats, Ints, Settings, settings_from_json
+from models.estimator import Settings, settings_from_json
 from models.learner import FittedTrees, Learner, TrainingRows, Trees
+from models.odds import Floats, Ints
 
 TUNABLE: Mapping[str, type[int] | type[float]] = {
     "learning_rate": float, "trees": int, "leaves": int, "smallest_leaf_share": float, "smallest_leaf_rows": int,

@@ -21,9 +21,10 @@ from features.row_facts import prepare
 from features.specs import FeatureSpec
 from features.windows import known_by
 from models.bundle import Bundle
-from models.estimator import predict, probability
+from models.estimator import predict
 from models.explain import by_factor, contributions_of_prediction, interactions_of_prediction
 from models.fallback import SCORED_BY as AGE_AND_HISTORY
+from models.odds import probability
 from models.recalibration import of_squad
 from models.references import USUAL_WEEKS
 from pipelines.console import out, right

@@ -13,7 +13,7 @@ from features.labels import label
 from features.specs import WindowSpec
 from features.windows import known_by
 from models.baselines import BaselineFeatures
-from models.estimator import Floats
+from models.odds import Floats
 from models.out_of_fold import LabelsAsKnown
 
 if TYPE_CHECKING:

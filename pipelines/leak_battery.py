@@ -11,9 +11,9 @@ import pandas as pd
 from features.build import build_features
 from features.row_facts import prepare
 from features.specs import DerivedSpec, FeatureSpec, WindowSpec
-from models.estimator import Ints
 from models.foresight import builder
 from models.leaks import LeakCheck, Material, Rebuilding, battery
+from models.odds import Ints
 
 if TYPE_CHECKING:
     from pipelines.train import Recipe, TrainingSet

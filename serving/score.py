@@ -16,10 +16,11 @@ from features.availability import NO_DATA_YET, unavailable
 from features.build import FeatureSet, build_features, build_values
 from features.row_facts import prepare
 from models.bundle import Bundle
-from models.estimator import Floats, HorizonModel, Ints, Predicted, predict
+from models.estimator import HorizonModel, Predicted, predict
 from models.explain import contributions, contributions_of_prediction
 from models.fallback import SCORED_BY as AGE_AND_HISTORY
 from models.fallback import can_score, fallback_contributions, predict_fallback, share_missing
+from models.odds import Floats, Ints
 from models.recalibration import by_squad, of_squad
 from models.references import USUAL_WEEKS, at_own_usual, explained_at
 from models.steadiness import steadiness

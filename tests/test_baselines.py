@@ -11,6 +11,7 @@ from sklearn.linear_model import LogisticRegression
 
 from models import estimator
 from models.baselines import BASELINES, BaselineFeatures
+from models.odds import probability
 
 SETTINGS = replace(estimator.load_settings(), logistic_c=0.1)
 NAMES = BaselineFeatures(age="age", history=("injuries",), acwr="acwr", muscle_history="injuries", weekly=("acwr",))
@@ -23,7 +24,7 @@ def squad(rows: int = 600) -> tuple[pd.DataFrame, np.ndarray]:
         "injuries": generator.poisson(0.5, rows).astype(float),
         "acwr": generator.normal(1.2, 0.4, rows),
     })  # fmt: skip
-    chance = estimator.probability(-3 + 0.1 * (features["age"] - 25) + 0.8 * features["injuries"])
+    chance = probability(-3 + 0.1 * (features["age"] - 25) + 0.8 * features["injuries"])
     return features, (generator.random(rows) < chance).astype(float)
 
 

@@ -8,8 +8,8 @@ from sklearn.linear_model import LogisticRegression
 
 from models import metrics
 from models.calibration_curve import _knots, _spline, smoothed
-from models.estimator import probability
 from models.metrics import Clusters
+from models.odds import log_odds, probability
 
 
 def scored(rows: int, slope: float = 1.0, shift: float = 0.0, seed: int = 3) -> tuple[Clusters, np.ndarray]:
@@ -23,7 +23,7 @@ def scored(rows: int, slope: float = 1.0, shift: float = 0.0, seed: int = 3) -> 
 def test_the_curve_is_the_spline_regression_of_the_rows_in_every_resample() -> None:
     rows, chance = scored(4000)
     found = smoothed(rows, chance)
-    score = metrics.log_odds(chance)
+    score = log_odds(chance)
     knots = _knots(score, rows.n_events)
     assert len(knots) == 4
     for resample in (0, 1, 17):
@@ -32,7 +32,7 @@ def test_the_curve_is_the_spline_regression_of_the_rows_in_every_resample() -> N
         scale = columns.std(axis=0)
         oracle = LogisticRegression(C=1e6, solver="newton-cholesky", tol=1e-10, max_iter=200)
         oracle.fit(columns[copies] / scale, rows.label[copies])
-        at = _spline(metrics.log_odds(found.predicted), knots)[:, 1:] / scale
+        at = _spline(log_odds(found.predicted), knots)[:, 1:] / scale
         expected = oracle.predict_proba(at)[:, 1]
         assert found.observed[resample] == pytest.approx(expected, rel=0.02, abs=0.002)
 
@@ -54,7 +54,7 @@ def test_right_probabilities_lie_on_the_diagonal() -> None:
 def test_the_distances_are_those_of_the_true_curve_when_scores_are_too_extreme() -> None:
     rows, chance = scored(60_000, slope=0.5, shift=-0.5)
     found = smoothed(rows, chance)
-    away = np.abs(probability(-0.5 + 0.5 * metrics.log_odds(chance)) - chance)
+    away = np.abs(probability(-0.5 + 0.5 * log_odds(chance)) - chance)
     assert found.ici[0] == pytest.approx(away.mean(), abs=0.005)
     assert found.e50[0] == pytest.approx(np.quantile(away, 0.5), abs=0.006)
     assert found.e90[0] == pytest.approx(np.quantile(away, 0.9), abs=0.02)

@@ -13,6 +13,7 @@ from sklearn.linear_model import LogisticRegression
 from configs.errors import ConfigError, IntegrityError, NotReady
 from models import estimator
 from models.estimator import Bag, Calibration, HorizonModel, Settings
+from models.odds import probability
 from models.spread import Spread
 
 SMALL = replace(estimator.load_settings(), members=6, trees=30, l2=10.0, straight_penalty=0.0)  # trees alone
@@ -23,7 +24,7 @@ def squad(athletes: int = 12, days: int = 40, seed: int = 1) -> tuple[pd.DataFra
     generator = np.random.default_rng(seed)
     rows = athletes * days
     features = pd.DataFrame(generator.normal(size=(rows, 2)), columns=["load", "noise"])
-    chance = estimator.probability(-2.5 + 1.5 * features["load"].to_numpy())
+    chance = probability(-2.5 + 1.5 * features["load"].to_numpy())
     label = (generator.random(rows) < chance).astype(float)
     return features, label, np.repeat([f"A{number:02d}" for number in range(athletes)], days)
 
@@ -138,7 +139,7 @@ def test_a_small_bag_learns_the_slope_that_scores_of_new_athletes_need() -> None
     generator = np.random.default_rng(3)
     truth = generator.normal(-2, 0.7, 100_000)
     members = truth + generator.normal(0, 0.7, (4, len(truth)))
-    label = (generator.random(len(truth)) < estimator.probability(truth)).astype(np.float64)
+    label = (generator.random(len(truth)) < probability(truth)).astype(np.float64)
     is_unseen = generator.random(members.shape) < 0.4
     slopes = [
         estimator.fit_calibration(raw, label).coefficients[1]
@@ -178,7 +179,7 @@ def test_features_without_any_value_give_everybody_the_base_rate() -> None:
     bag, raw = estimator.fit_bag(features * np.nan, label, athletes, SMALL, {})
     calibration = estimator.fit_calibration(raw, label)
     assert calibration.is_constant
-    scores = estimator.probability(calibration.log_odds(estimator.member_log_odds(bag, features * np.nan)))
+    scores = probability(calibration.log_odds(estimator.member_log_odds(bag, features * np.nan)))
     assert scores == pytest.approx(label.mean(), abs=1e-9)
 
 
@@ -194,7 +195,7 @@ def test_a_missing_value_says_something_of_its_own() -> None:
 
 def test_platt_equals_an_unpenalised_logistic_regression() -> None:
     raw = np.random.default_rng(3).normal(-3, 0.5, 4000)
-    label = (np.random.default_rng(4).random(4000) < estimator.probability(1 + 1.4 * raw)).astype(float)
+    label = (np.random.default_rng(4).random(4000) < probability(1 + 1.4 * raw)).astype(float)
     fitted = estimator.fit_calibration(raw, label)
     oracle = LogisticRegression(C=np.inf, tol=1e-10, max_iter=1000).fit(raw[:, None], label)
     assert fitted.coefficients == pytest.approx((oracle.intercept_[0], oracle.coef_[0, 0]), rel=1e-3)
@@ -202,8 +203,8 @@ def test_platt_equals_an_unpenalised_logistic_regression() -> None:
 
 def test_beta_equals_a_logistic_regression_on_its_two_logarithms() -> None:
     raw = np.random.default_rng(3).normal(0, 1.5, 6000)
-    columns = np.column_stack([np.log(estimator.probability(raw)), -np.log(estimator.probability(-raw))])
-    chance = estimator.probability(0.3 + columns @ [0.6, 1.7])
+    columns = np.column_stack([np.log(probability(raw)), -np.log(probability(-raw))])
+    chance = probability(0.3 + columns @ [0.6, 1.7])
     label = (np.random.default_rng(4).random(6000) < chance).astype(float)
     fitted = estimator.fit_calibration(raw, label, "beta")
     oracle = LogisticRegression(C=np.inf, tol=1e-10, max_iter=1000).fit(columns, label)
@@ -217,7 +218,7 @@ def test_scores_that_rank_the_wrong_way_round_give_everybody_the_base_rate(
     label = np.array([1.0, 1, 0, 0, 0, 0, 0, 0])
     fitted = estimator.fit_calibration(-label + np.linspace(0, 0.1, 8), label, kind)
     assert fitted.is_constant
-    assert estimator.probability(fitted.log_odds(np.array([-9.0, 0, 9]))) == pytest.approx(0.25)
+    assert probability(fitted.log_odds(np.array([-9.0, 0, 9]))) == pytest.approx(0.25)
 
 
 def test_a_perfect_ranking_of_few_events_stays_bounded() -> None:
@@ -271,7 +272,7 @@ def test_the_interval_holds_the_score_and_never_lies_below_that_of_a_shorter_hor
     assert (np.diff(predicted.lower, axis=0) >= 0).all()
     assert (np.diff(predicted.upper, axis=0) >= 0).all()
     reach = wide.reach(estimator.member_log_odds(models[0].bag, features))
-    assert predicted.upper[0] == pytest.approx(estimator.probability(predicted.log_odds[0] + reach))
+    assert predicted.upper[0] == pytest.approx(probability(predicted.log_odds[0] + reach))
 
 
 def test_models_that_were_never_refitted_have_scores_and_no_intervals() -> None:

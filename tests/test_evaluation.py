@@ -18,6 +18,7 @@ from models.evaluation import Evaluation
 from models.evaluation_figures import evaluation_figures
 from models.learner import TrainingRows
 from models.metrics import Metric
+from models.odds import probability
 from models.verdict import against_others, discrimination, few_injuries, precision
 from pipelines.evaluation_output import write_evaluation
 
@@ -35,7 +36,7 @@ def world(
     generator = np.random.default_rng(seed)
     steps = generator.normal(size=(athletes, days + 30)).cumsum(axis=1)
     drift = (steps[:, 30:] - steps[:, :-30]) / np.sqrt(30)
-    chance = estimator.probability(np.log(daily_rate) + strength * drift)
+    chance = probability(np.log(daily_rate) + strength * drift)
     is_onset = generator.random((athletes, days)) < chance
     names = np.repeat([f"A{i:02d}" for i in range(athletes)], days)
     dates = pd.Timestamp("2021-01-04") + pd.to_timedelta(np.tile(np.arange(days), athletes), unit="D")

@@ -11,6 +11,7 @@ import pytest
 from configs.errors import IntegrityError, NotReady
 from models import estimator, explain
 from models.estimator import Calibration, HorizonModel
+from models.odds import probability
 
 SETTINGS = replace(estimator.load_settings(), members=4, trees=30, l2=10.0, feature_fraction=1.0)
 """So that trees weigh something on few rows, and can combine features."""
@@ -34,7 +35,7 @@ def trained() -> tuple[HorizonModel, pd.DataFrame]:
     """A model of load, sprints and soreness, with values missing."""
     generator = np.random.default_rng(4)
     features = pd.DataFrame(generator.normal(size=(400, 3)), columns=["load", "sprints", "soreness"])
-    chance = estimator.probability(-2 + features["load"] + features["load"] * features["soreness"])
+    chance = probability(-2 + features["load"] + features["load"] * features["soreness"])
     label = (generator.random(400) < chance).astype(float)
     features = features.mask(generator.random((400, 3)) < 0.2)
     athletes = np.repeat(np.arange(10), 40)

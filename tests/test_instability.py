@@ -12,9 +12,9 @@ import pytest
 from configs.errors import NotReady
 from models import estimator
 from models.alerts import AlertPolicy
-from models.estimator import probability
 from models.instability import Instability, Refitted, Reported, instability, refitted, with_spreads
 from models.learner import TrainingRows
+from models.odds import probability
 
 SETTINGS = replace(estimator.load_settings(), members=3, trees=10, refit_members=2, threads=1)
 POLICY = AlertPolicy(1, 2)

@@ -16,10 +16,11 @@ import pytest
 from configs.errors import NotReady, WrongArgument
 from models import learners
 from models.calibration import CALIBRATIONS, fit_isotonic, fit_venn_abers
-from models.estimator import Settings, fit_calibration, load_settings, probability
+from models.estimator import Settings, fit_calibration, load_settings
 from models.learner import Learner, TrainingRows, Trees
 from models.learners import cox, elastic_net, hazard
 from models.learners.crossfit import held_out_scores
+from models.odds import probability
 from tests.squad import Squad, strainwatch
 
 SMALL = replace(load_settings(), members=4, trees=25, threads=1)

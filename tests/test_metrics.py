@@ -11,8 +11,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_score
 
 from models import metrics
-from models.estimator import probability
 from models.metrics import Clusters
+from models.odds import probability
 
 
 def scored(

@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from models.estimator import Bag, Calibration, HorizonModel, load_settings, predict, probability
+from models.estimator import Bag, Calibration, HorizonModel, load_settings, predict
 from models.explain import contributions
+from models.odds import probability
 from models.recalibration import (
     Recalibration,
     by_squad,

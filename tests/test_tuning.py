@@ -12,9 +12,10 @@ import pytest
 
 from configs.errors import ConfigError, NotReady
 from models.baselines import BaselineFeatures
-from models.estimator import Floats, Settings, load_settings, probability
+from models.estimator import Settings, load_settings
 from models.evaluation import evaluate
 from models.learner import TrainingRows
+from models.odds import Floats, probability
 from models.tuning import Search, Trial, Tuned, load_tuning, search
 from pipelines.tune import outer_folds
 

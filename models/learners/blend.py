@@ -12,11 +12,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from models.estimator import Floats, Settings, fit_bag, fit_calibration, member_log_odds
+from models.estimator import Settings, fit_bag, fit_calibration, member_log_odds
 from models.learner import TrainingRows
 from models.learners.crossfit import FittedParts, Score, fit_parts
 from models.learners.elastic_net import fit_penalised
 from models.learners.trees_alone import alone
+from models.odds import Floats
 
 
 @dataclass(frozen=True)

@@ -18,19 +18,17 @@ from configs.errors import NotReady
 from models.estimator import (
     Bag,
     Calibration,
-    Floats,
-    Ints,
     Settings,
     athlete_samples,
     fit_calibration,
     member_log_odds,
     out_of_bag,
-    probability,
     tree_parameters,
 )
 from models.learner import TrainingRows
 from models.learners.crossfit import ascending
 from models.learners.trees_alone import alone
+from models.odds import Floats, Ints, probability
 
 _LARGEST_SCORE = 20.0
 """Log-hazard ratios beyond it would only overflow."""

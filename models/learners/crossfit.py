@@ -11,8 +11,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from models.estimator import Floats, Settings, fit_calibration, probability, require_both_classes
+from models.estimator import Settings, fit_calibration, require_both_classes
 from models.learner import TrainingRows
+from models.odds import Floats, probability
 
 FOLDS = 3
 """Each held-out score comes from a model that learnt from two thirds of the athletes, as in a bag (assumption)."""

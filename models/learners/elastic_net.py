@@ -15,10 +15,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from models.estimator import Floats, Settings
+from models.estimator import Settings
 from models.learner import TrainingRows
 from models.learners.crossfit import FittedParts, Score, fit_parts, held_out_scores
 from models.logistic import learn_logistic
+from models.odds import Floats
 
 
 @dataclass(frozen=True)

@@ -16,10 +16,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from configs.errors import WrongArgument
-from models.estimator import Floats, Settings, athlete_samples, out_of_bag
+from models.estimator import Settings, athlete_samples, out_of_bag
 from models.learner import TrainingRows
 from models.learners.crossfit import FittedParts, Score, fit_parts
 from models.learners.trees_alone import alone
+from models.odds import Floats
 
 LIBRARY = "interpret"
 INSTALL = 'it needs interpret-core, which is not installed. Run: pip install "strainwatch[learners]"'

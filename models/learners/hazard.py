@@ -17,18 +17,15 @@ import pandas as pd
 from models.estimator import (
     Bag,
     Calibration,
-    Floats,
-    Ints,
     Settings,
     fit_bag,
     fit_calibration,
     member_log_odds,
-    probability,
-    rate_log_odds,
     require_both_classes,
 )
 from models.learner import TrainingRows
 from models.learners.trees_alone import alone
+from models.odds import Floats, Ints, probability, rate_log_odds
 
 DAYS_AHEAD = "days_ahead"
 """The feature that tells a row's stretch: its first day, counted from 0."""

@@ -11,9 +11,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from models.calibration import CALIBRATIONS
-from models.estimator import Floats, Settings, fit_bag, member_log_odds
+from models.estimator import Settings, fit_bag, member_log_odds
 from models.learner import TrainingRows
 from models.learners.crossfit import FittedParts, Score, fit_parts
+from models.odds import Floats
 
 
 @dataclass(frozen=True)

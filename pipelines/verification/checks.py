@@ -12,6 +12,7 @@ from features.specs import DerivedSpec, FeatureSpec, WindowSpec
 from models import metrics, splits
 from models.alerts import Budget
 from models.estimator import Predicted
+from models.odds import Floats
 from pipelines.simulation.hazard import FACTOR_TERMS
 from pipelines.train import Recipe
 from pipelines.verification.fitting import (
@@ -30,7 +31,6 @@ from pipelines.verification.fitting import (
 from pipelines.verification.measures import (
     Agreement,
     Bools,
-    Floats,
     agreement,
     auroc_draws,
     expected_auroc,

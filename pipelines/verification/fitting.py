@@ -11,10 +11,18 @@ import pandas as pd
 
 from models import splits
 from models.alerts import Budget, flags
-from models.estimator import Calibration, HorizonModel, Predicted, fit_bag, fit_horizons, predict, probability
+from models.estimator import (
+    Calibration,
+    HorizonModel,
+    Predicted,
+    fit_bag,
+    fit_horizons,
+    predict,
+)
 from models.explain import by_factor, contributions, contributions_of_prediction
+from models.odds import Floats, probability
 from pipelines.train import Recipe
-from pipelines.verification.measures import Bools, Floats
+from pipelines.verification.measures import Bools
 from pipelines.verification.squads import Squad, needed_specs
 
 TAUGHT_DAYS = 15

@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import rankdata, t
 
-Floats = npt.NDArray[np.float64]
+from models.odds import Floats
+
 Bools = npt.NDArray[np.bool_]
 
 TOP = 3

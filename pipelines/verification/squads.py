@@ -16,11 +16,11 @@ from features.row_facts import prepare
 from features.specs import FeatureSpec, model_features, with_inputs
 from features.target import Target
 from models import splits
+from models.odds import Floats
 from pipelines.simulate import World, simulate
 from pipelines.simulation.settings import load_settings as simulation_settings
 from pipelines.simulation.truth import horizon_shares
 from pipelines.train import Recipe
-from pipelines.verification.measures import Floats
 
 TRAINED_UNTIL = date(2025, 6, 1)
 TESTED_UNTIL = date(2026, 6, 1)
