@@ -3,11 +3,12 @@
 python -m benchmarks.learners [--sizes 40 200] [--seeds 4] [--members 10] [--only learners calibrations stopping]
     [--worlds effects nothing] [--learners elastic_net,trees,ebm]
 
-`--sizes 1000` takes hours with all learners. Squads of two seasons teach; 200 other athletes, one season later, are tested on every third
-day. AUROC is told against the risk that came about (without the luck of the draw) and against drawn injuries; slope,
-O:E, error (ICI: mean distance of a chance from the true one of rows with like chances, in percentage points) and the
-log-loss gained over the base rate (x 1,000) against the true risk. Intervals are Student's t over seeds; differences
-are paired by seed. The world with nothing has nothing to be foretold: there every spread is an invention.
+`--sizes 1000` takes hours with all learners. Squads of two seasons teach; 200 other athletes, one season later, are
+tested on every third day. AUROC is told against the risk that came about (without the luck of the draw) and against
+drawn injuries; slope, O:E, error (ICI: mean distance of a chance from the true one of rows with like chances, in
+percentage points) and the log-loss gained over the base rate (x 1,000) against the true risk. Intervals are Student's
+t over seeds; differences are paired by seed. The world with nothing has nothing to be foretold: there every spread is
+an invention.
 """
 
 from __future__ import annotations
