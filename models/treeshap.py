@@ -7,7 +7,7 @@ rows that are named, and by pairs. Trees are read once from LightGBM's text.
 from __future__ import annotations
 
 import ctypes
-import re
+from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from ctypes import POINTER, byref, c_int, c_int64, c_void_p
@@ -25,6 +25,10 @@ from models.odds import Floats
 
 LANES = 8
 """Rows that the kernel works on at once."""
+BLOCK = 128
+"""Rows that the kernel takes through one tree after the other, having worked out once what no row changes."""
+WORTH_A_THREAD = 4_000_000
+"""Rows times nodes times points, some three milliseconds: for less than this a second thread costs what it saves."""
 
 _NODE = np.dtype(
     [
@@ -52,7 +56,6 @@ _TYPES = {
     **dict.fromkeys(("leaf_count", "internal_count"), np.int64),
     **dict.fromkeys(("threshold", "leaf_value"), np.float64),
 }
-_FIELD = re.compile(rf"\n({'|'.join(_TYPES)})=([^\n]*)")
 
 
 class _Dump(ctypes.Structure):
@@ -149,9 +152,11 @@ def _fields(members: Sequence[str]) -> dict[str, NDArray[Any]]:
     """The values of each field of all trees, one after the other."""
     written: dict[str, list[str]] = {name: [] for name in _TYPES}
     for text in members:
-        for name, line in _FIELD.findall(text):
-            written[name].append(line)
-    return {name: np.array(" ".join(lines).split(), dtype=_TYPES[name]) for name, lines in written.items()}
+        for line in text.split("\n"):
+            name, _, values = line.partition("=")
+            if name in written:
+                written[name].append(values)
+    return {name: np.fromstring(" ".join(lines).strip(), _TYPES[name], sep=" ") for name, lines in written.items()}
 
 
 def _arranged(dumped: dict[str, NDArray[Any]], members: int, features: int) -> Forest:
@@ -241,17 +246,37 @@ def _explained(
     against = np.ascontiguousarray(values[:0] if background is None else background)
     question = _Question(native.address(rows), native.address(against), len(against))
     task = (byref(forest.as_native()), byref(question), None if grouping is None else byref(grouping))
+    used = _worth(forest, len(rows) * max(len(against), 1), threads)
+    waiting = deque(_parts(len(rows), used))
 
-    def explain(part: tuple[int, int]) -> None:
-        native.check(library().explain_rows(*task, *part, native.address(found)))
+    def explain() -> None:
+        while waiting:
+            try:
+                part = waiting.popleft()
+            except IndexError:  # another thread took the last one
+                return
+            native.check(library().explain_rows(*task, *part, native.address(found)))
 
-    parts = _parts(len(rows), threads)
-    with ThreadPoolExecutor(len(parts)) as pool:  # the kernel lets others run meanwhile
-        list(pool.map(explain, parts))
+    with ThreadPoolExecutor(used) as pool:  # the kernel lets others run meanwhile
+        helpers = [pool.submit(explain) for _ in range(used - 1)]
+        explain()
+        for each in helpers:
+            each.result()
     return found / (forest.members * max(len(against), 1))
 
 
+def _worth(forest: Forest, rows: int, threads: int) -> int:
+    """How many of the threads so many rows (of each background row) are worth."""
+    work = rows * int((forest.tree["nodes"] * forest.tree["points"]).sum())
+    return max(min(threads, work // WORTH_A_THREAD), 1)
+
+
 def _parts(rows: int, threads: int) -> list[tuple[int, int]]:
-    """The same number of rows for each thread, as far as they work on LANES at once."""
-    share = max(-(-rows // (threads * LANES)), 1) * LANES
+    """Parts of one size, no larger than BLOCK, for the threads to take one after the other: who is held up takes fewer.
+
+    One thread takes all at once.
+    """
+    blocks = -(-rows // BLOCK) if threads > 1 else 1
+    parts = -(-blocks // threads) * threads
+    share = max(-(-rows // (parts * LANES)), 1) * LANES
     return [(start, min(start + share, rows)) for start in range(0, max(rows, 1), share)]

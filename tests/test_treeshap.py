@@ -7,6 +7,7 @@ import math
 import warnings
 from collections.abc import Iterator
 from functools import cache
+from threading import Thread
 from typing import Any
 
 import lightgbm
@@ -165,7 +166,9 @@ def test_interactions_of_groups_are_the_sums_of_those_of_their_features() -> Non
 def test_any_number_of_threads_and_every_build_give_the_same_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     forest, values = treeshap.forest_of((member("usual", 2),), FEATURES), rows_of(12, 1000)
     group, background = np.arange(FEATURES, dtype=np.int32) // 2, rows_of(13, 3)
-    found = set()
+    monkeypatch.setattr(treeshap, "WORTH_A_THREAD", 1)
+    found, woken, start = set(), [], Thread.start
+    monkeypatch.setattr(Thread, "start", lambda thread: (woken.append(thread), start(thread)))
     for level in range(native.vector_level() + 1):
         built = treeshap.load(level)
         monkeypatch.setattr(treeshap, "library", lambda built=built: built)
@@ -176,6 +179,15 @@ def test_any_number_of_threads_and_every_build_give_the_same_bytes(monkeypatch: 
             )
             found.add(b"".join(part.tobytes() for part in parts))
     assert len(found) == 1
+    assert woken
+
+
+def test_a_job_of_a_millisecond_wakes_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    forest, values = treeshap.forest_of((member("usual", 2),), FEATURES), rows_of(12, 40)
+    monkeypatch.setattr(Thread, "start", lambda thread: pytest.fail(f"{thread.name} was woken"))
+    alone = treeshap.contributions(forest, values, 2)
+    monkeypatch.undo()
+    assert alone.tobytes() == treeshap.contributions(forest, values, 1).tobytes()
 
 
 def test_a_rows_explanation_does_not_depend_on_the_other_rows() -> None:
