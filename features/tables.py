@@ -142,6 +142,10 @@ INTERVENTIONS: Mapping[str, str] = {
 }
 """Kinds of intervention and the unit of `dose`."""
 
+IMAGING_GRADES = ("0", "0a", "0b", "1", "1a", "1b", "2", "2a", "2b", "2c", "3", "3a", "3b", "3c", "4", "4c")
+"""British Athletics Muscle Injury Classification (Pollock et al. 2014, Br J Sports Med 48(18):1347-1351); without a
+letter where the report gives none."""
+
 STRENGTH_PROTOCOLS = (
     "nordic", "isometric_knee_flexion", "isokinetic_concentric_hamstring", "isokinetic_eccentric_hamstring",
     "isokinetic_concentric_quadriceps", "hip_extension", "hip_abduction", "hip_adduction", "adductor_squeeze",
@@ -295,6 +299,12 @@ _ALL = (
             _choice("contact", ("none", "indirect", "direct", "unknown"), "Contact."),
             _choice("setting", ("match", "training", "other", "unknown"), "Where it happened."),
             Column("is_recurrence", "flag", "Same site and type as an earlier injury."),
+            _choice("activity", ("sprinting", "running", "kicking", "stretching", "change_of_direction",
+                                 "jump_or_landing", "collision", "other", "unknown"), "What the athlete was doing."),
+            _choice("imaging", ("none", "ultrasound", "mri", "other", "unknown"),
+                    "How the injury was imaged; mostly a correction days after the onset."),
+            _choice("imaging_grade", IMAGING_GRADES,
+                    "Grade of a muscle injury on an image, after the British Athletics classification."),
         ),
     ),
     Table(

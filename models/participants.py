@@ -13,7 +13,10 @@ import pandas as pd
 
 from features.target import Target
 
-RECORDING_FIELDS = ("side", "body_area", "tissue", "code", "mode_of_onset", "contact", "setting", "is_recurrence")
+RECORDING_FIELDS = (
+    "side", "body_area", "tissue", "code", "mode_of_onset", "contact", "setting", "is_recurrence", "activity",
+    "imaging",
+)  # fmt: skip
 """Columns of `injuries` that the IOC consensus of 2020 asks for."""
 TIME_LOSS_DAYS: Mapping[str, tuple[int, int]] = {"0": (0, 0), "1-7": (1, 7), "8-28": (8, 28), "over 28": (29, 10**6)}
 """Severity by days from onset to full clearance: categories of the IOC consensus of 2020, first and last day."""
@@ -162,14 +165,17 @@ def _rows_by_outcome(label: pd.Series) -> dict[str, int]:
 
 
 def _recorded(tables: Mapping[str, pd.DataFrame], counted: pd.DataFrame, target: Target) -> dict[str, Any]:
-    injuries = _newest(tables["injuries"])
-    own = injuries[injuries["injury_id"].isin(set(counted["injury_id"]))]
+    every = tables["injuries"][tables["injuries"]["injury_id"].isin(set(counted["injury_id"]))]
+    own = _newest(every)
     back = _newest(tables["returns"]).drop_duplicates("injury_id", keep="last").set_index("injury_id")["date"]
     lost = (own["injury_id"].map(back) - own["date"]).dt.days
-    delay = (own["known_at"] - target.as_of(pd.DatetimeIndex(own["date"]))).dt.total_seconds() / 86_400
+    first_told = own["injury_id"].map(every.groupby("injury_id")["known_at"].min())  # a finding may correct it later
+    delay = (first_told - target.as_of(pd.DatetimeIndex(own["date"]))).dt.total_seconds() / 86_400
     return {
         "recorded": {name: int(_is_told(own[name]).sum()) for name in RECORDING_FIELDS},
         "described": len(own),
+        "imaged": int(_is_imaged(own).sum()),
+        "graded": int((_is_imaged(own) & own["imaging_grade"].notna()).sum()),
         "returns": int(lost.notna().sum()),
         "time_loss": {name: int(lost.between(first, last).sum()) for name, (first, last) in TIME_LOSS_DAYS.items()},
         "days_lost": _or_none(lost.sum()),
@@ -182,6 +188,10 @@ def _recorded(tables: Mapping[str, pd.DataFrame], counted: pd.DataFrame, target:
 
 def _is_told(column: pd.Series) -> pd.Series:
     return column.notna() & column.ne("unknown").fillna(False)
+
+
+def _is_imaged(own: pd.DataFrame) -> pd.Series:
+    return _is_told(own["imaging"]) & own["imaging"].ne("none").fillna(False)
 
 
 def _open_twice(own: pd.DataFrame, back: pd.Series) -> int:

@@ -14,6 +14,8 @@ from serving.store import ScoreStore
 NEWEST_MOMENTS = 4
 """Moments whose explanations are looked at: a year of mornings would be millions of rows."""
 WEEK = pd.Timedelta(days=7)
+FAR_OUT = 0.99
+"""Share of training rows nearer than a row, above which it counts as far from them: one in a hundred is expected."""
 
 
 def scores_before(store: Store, day: pd.Timestamp) -> int:
@@ -36,6 +38,7 @@ def made_predictions(database: ScoreStore, bundle: Bundle) -> dict[str, Any]:
             return {"rows": 0}
         since = own["as_of"].drop_duplicates().nlargest(NEWEST_MOMENTS).min()
         why = database.explanations(since=since)
+        decided = database.decisions(own["date"].min(), own["date"].max() + WEEK)
     finally:
         database.close()
     shortest = own[own["horizon_days"] == own["horizon_days"].min()]
@@ -45,7 +48,7 @@ def made_predictions(database: ScoreStore, bundle: Bundle) -> dict[str, Any]:
         **_who(shortest, scored, bundle),
         **_scored(scored, everything),
         **_explained(explained, own[own["as_of"] >= since], bundle),
-        "columns": [*own.columns, *explained.columns],
+        **_decided(scored, decided),
     }
 
 
@@ -77,6 +80,22 @@ def _scored(scored: pd.DataFrame, everything: pd.DataFrame) -> dict[str, Any]:
         "with_week_before": len(followed),
         "with_squad_rate": int(scored["squad_log_odds"].notna().sum()),
         "share_missing": float(scored["share_missing"].median()) if len(scored) else 0.0,
+        "with_distance": int(scored["distance"].notna().sum()),
+        "median_distance": float(scored["distance"].median()) if scored["distance"].notna().any() else 0.0,
+        "far_out": int((scored["distance"] > FAR_OUT).sum()),
+    }
+
+
+def _decided(scored: pd.DataFrame, decided: pd.DataFrame) -> dict[str, Any]:
+    """Staff's decisions about scored athletes, and how many scores one followed within the week."""
+    mine = decided[decided["athlete_id"].isin(set(scored["athlete_id"]))]
+    pairs = scored[["athlete_id", "date"]].reset_index().merge(mine, on="athlete_id", suffixes=("", "_decided"))
+    since = pairs["date_decided"] - pairs["date"]
+    return {
+        "decisions": len(mine),
+        "decided_by": int(mine["decided_by"].nunique()),
+        "decided_about": int(mine["athlete_id"].nunique()),
+        "with_decision": int(pairs.loc[(since >= pd.Timedelta(0)) & (since < WEEK), "index"].nunique()),
     }
 
 

@@ -29,6 +29,7 @@ from models.alerts import AlertPolicy, load_alert_policy
 from models.baselines import BaselineFeatures
 from models.bundle import Bundle, summarise
 from models.card import Supplied, load_supplied
+from models.distance import training_reach
 from models.estimator import HorizonModel, Settings, fit_horizons, load_settings
 from models.evaluation import Evaluation, evaluate
 from models.fallback import Fallback, fit_fallback, floor_in_words, share_missing
@@ -359,6 +360,7 @@ def _bundle(
     )
     fallback, recalibrations = _beside(training, recipe, models)
     label_hash = hashlib.sha256(content.encode()).hexdigest()[:8]
+    summary = summarise(training.features)
     return Bundle(
         version=f"{trained_at:%Y%m%d-%H%M%S}-{label_hash}",
         trained_at=trained_at,
@@ -368,9 +370,12 @@ def _bundle(
         factors=recipe.factors,
         target=recipe.target,
         settings=recipe.settings,
-        feature_summary=summarise(training.features),
+        feature_summary=summary,
         metrics=_metrics(training, evaluation, verdict)
-        | {"tuning": tuning_facts(recipe.tuning, recipe.settings, data)},
+        | {
+            "tuning": tuning_facts(recipe.tuning, recipe.settings, data),
+            "reach": training_reach(training.features[training.model_features], summary),
+        },
         fingerprints={
             "data": data,
             "specs": specs_fingerprint(training.specs),

@@ -16,6 +16,7 @@ from features.availability import NO_DATA_YET, unavailable
 from features.build import FeatureSet, build_features, build_values
 from features.row_facts import prepare
 from models.bundle import Bundle
+from models.distance import share_nearer
 from models.estimator import HorizonModel, Predicted, predict
 from models.explain import contributions, contributions_of_prediction
 from models.fallback import SCORED_BY as AGE_AND_HISTORY
@@ -201,6 +202,12 @@ def _share_missing(values: pd.DataFrame, bundle: Bundle) -> Floats:
     return share_missing(values, bundle.models[0].bag.feature_names, missed)
 
 
+def _distance(values: pd.DataFrame, bundle: Bundle) -> Floats:
+    """The share of training rows that lie nearer; NaN for models trained before that was kept."""
+    names = list(bundle.models[0].bag.feature_names)
+    return share_nearer(values[names], bundle.feature_summary, bundle.metrics.get("reach") or ())
+
+
 def _unscored(seen: _Seen, chosen: _Chosen, bundle: Bundle) -> pd.DataFrame:
     """Rows of everybody at every horizon, measures still missing."""
     everybody = seen.index.assign(
@@ -209,6 +216,7 @@ def _unscored(seen: _Seen, chosen: _Chosen, bundle: Bundle) -> pd.DataFrame:
         source_horizon=0,
         band=pd.array([None] * len(seen.index), dtype="str"),
         share_missing=seen.missing,
+        distance=_distance(seen.built.values, bundle),
         abstained=chosen.by.isna().to_numpy(),
         scored_by=chosen.by,
         reason=chosen.reason,

@@ -41,6 +41,7 @@ PREDICTIONS = sa.Table(
     sa.Column("source_horizon", sa.Integer),
     sa.Column("band", sa.String),
     sa.Column("share_missing", sa.Float),
+    sa.Column("distance", sa.Float),
     sa.Column("abstained", sa.Boolean, nullable=False),
     sa.Column("scored_by", sa.String),
     sa.Column("reason", sa.String),
@@ -51,7 +52,8 @@ PREDICTIONS = sa.Table(
 
 `scored_by` is "model" or "age and injury history", and `reason` says why it is the latter, or why nothing was said.
 `squad_log_odds` is the part of the base that is the squad's own rate; `usual_log_odds` what the score would be at the
-athlete's own usual values. A database older than a column gets it empty.
+athlete's own usual values; `distance` the share of training rows that lie nearer to the middle of training
+(models/distance.py). A database older than a column gets it empty.
 """
 
 EXPLANATIONS = sa.Table(

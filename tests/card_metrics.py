@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from models.participants import RECORDING_FIELDS
+
 MEASURES = {
     "event_rate": 0.01, "auroc": 0.70, "average_precision": 0.03, "calibration_slope": 1.0,
     "calibration_intercept": 0.0, "observed_expected": 1.0, "brier": 0.01, "scaled_brier": 0.01, "net_benefit": 0.001,
@@ -77,11 +79,11 @@ def participants() -> dict[str, Any]:
 
 
 def outcomes() -> dict[str, Any]:
-    fields = ("side", "body_area", "tissue", "code", "mode_of_onset", "contact", "setting", "is_recurrence")
     rows = {"event": 200, "none": 19500, "censored": 300}
     return {
         "injuries": 40, "athletes": 25, "most_per_athlete": 3, "rows": dict.fromkeys(("7", "14", "28"), rows),
-        "self_reported": 0, "recorded": dict.fromkeys(fields, 40), "described": 40, "returns": 40,
+        "self_reported": 0, "recorded": dict.fromkeys(RECORDING_FIELDS, 40),
+        "described": 40, "returns": 40, "imaged": 30, "graded": 30,
         "time_loss": {"0": 0, "1-7": 5, "8-28": 30, "over 28": 5}, "days_lost": 700.0,
         "settings": {"match": 20, "training": 20}, "recurrences": 6,
         "reported_after_days": {"known": 40, "low": 0.1, "median": 0.6, "high": 1.5}, "open_twice": 0,

@@ -39,7 +39,8 @@ PREDICTIONS: dict[str, Any] = {
     "reasons": {"injured": 2}, "scored_by": {"model": 38}, "banded": 38, "inside_interval": 38, "median_width": 0.01,
     "with_week_before": 30, "with_squad_rate": 38, "share_missing": 0.1, "explained": 900, "checked": 114,
     "largest_gap": 1e-12, "with_value": 850, "modifiable_with_value": 500, "with_usual": 700, "with_date": 800,
-    "outside_range": 17, "with_reason_missing": 50, "columns": ["athlete_id"],
+    "outside_range": 17, "with_reason_missing": 50, "with_distance": 38, "median_distance": 0.61, "far_out": 1,
+    "decisions": 3, "decided_by": 2, "decided_about": 2, "with_decision": 5,
 }  # fmt: skip
 
 
@@ -210,7 +211,16 @@ def test_individual_lines_wait_for_predictions_and_then_count_them() -> None:
     assert line(card(predictions={"rows": 0}), "I3").state == "not applicable"
     scored = card(predictions=PREDICTIONS)
     assert told(scored, "I8") == "700 of 900 (78 %) have an own usual value."
-    assert line(scored, "I12").state == "not met"
+    assert told(scored, "I12").startswith("38 of 38 scores say which share of training rows lies nearer")
+    assert [outcomes_of(card(predictions=PREDICTIONS | {"far_out": n}), "I12") for n in (1, 2)] == [
+        ["passed"], ["warning"],
+    ]  # fmt: skip
+    assert line(card(predictions=PREDICTIONS | {"with_distance": 0}), "I12").state == "not met"
+    assert told(scored, "I14") == (
+        "3 decisions of staff about 2 athletes, each with its day and who decided (2 people). "
+        "One followed 5 of 38 scores within the week."
+    )
+    assert line(card(predictions=PREDICTIONS | {"decisions": 0}), "I14").state == "not met"
     assert outcomes_of(scored, "I6") == ["passed"]
     assert outcomes_of(card(predictions=PREDICTIONS | {"largest_gap": 0.1}), "I6") == ["failed"]
     assert outcomes_of(card(predictions=PREDICTIONS | {"inside_interval": 37}), "I3") == ["failed"]
@@ -260,11 +270,27 @@ def test_recording_says_how_many_injuries_lack_a_field() -> None:
         metrics["outcomes"]["open_twice"] = 1
 
     found = card(change)
-    assert told(found, "R4") == "Recorded of none of 40 injuries."
+    assert told(found, "R4") == "`code` is recorded of none of 40 injuries."
     assert line(found, "R1").answer.gates[0].sentence == "Side missing for 10 of 40."
     assert outcomes_of(found, "R16") == ["warning", "warning"]
     assert told(found, "R14").startswith("match: 10.00 per 1,000 h (20 in 2,000 h); training: 2.50 per 1,000 h")
     assert told(found, "R15").startswith("70.0 days lost per 1,000 h")
+
+
+def test_activity_and_imaging_wait_for_a_training_that_counted_them() -> None:
+    def earlier(metrics: dict[str, Any]) -> None:
+        metrics["outcomes"]["recorded"] = dict.fromkeys(("side", "code"), 40)
+
+    assert [line(card(), number).state for number in ("R9", "R10")] == ["met", "met"]
+    assert [line(card(earlier), number).state for number in ("R9", "R10")] == ["not met", "not met"]
+    assert told(card(earlier), "R9").endswith("had a column. Train again.")
+
+
+def test_an_image_without_a_grade_warns() -> None:
+    assert outcomes_of(card(), "R10") == ["passed"]
+    found = card(lambda metrics: metrics["outcomes"].update(graded=29))
+    assert outcomes_of(found, "R10") == ["warning"]
+    assert line(found, "R10").answer.gates[0].sentence.startswith("Of 30 injuries with an image 29 carry a grade")
 
 
 class Balance(HTMLParser):
@@ -416,13 +442,18 @@ def test_case_mix_compares_tested_rows_with_the_rows_before_them() -> None:
 def test_the_card_of_a_training_is_written_kept_in_mlflow_and_filled_from_the_store(
     own_squad: Squad, tmp_path: Path
 ) -> None:
-    own_squad.score("2025-03-17")
+    said = own_squad.score("2025-03-17").scores.predictions
+    scored = said.loc[~said["abstained"], "athlete_id"].iloc[0]
+    told = ("decide", "Sprints shortened", "--store", own_squad.path, "--athlete", scored, "--date", "2025-03-18")
+    assert strainwatch(*told).code == 0
     ran = strainwatch("card", "--store", own_squad.path, "--out", tmp_path / "cards")
     assert ran.code == 0, ran.err
     html, markdown = sorted((tmp_path / "cards").iterdir())
     page, text = parsed(html.read_text(encoding="utf-8")), markdown.read_text(encoding="utf-8")
     assert "10 athletes" in text
-    assert next(rows_of(text, "| I1 |")).split("|")[3].strip() == "Reported"
+    for number in ("I1", "I12", "I14"):
+        assert next(rows_of(text, f"| {number} |")).split("|")[3].strip() == "Reported", number
+    assert "One followed 1 of " in text
     assert next(rows_of(text, "| 5a |")).split("|")[3].strip() == "Reported"
     assert "item-27c" in page.ids
     kept = next((own_squad.path / "mlflow" / "artifacts").rglob("tables/model_card.csv"))

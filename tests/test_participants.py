@@ -94,7 +94,18 @@ def test_injuries_are_those_of_the_target_within_the_days_and_self_reports_are_t
 def test_a_field_that_says_unknown_is_not_recorded() -> None:
     recorded = outcomes(TABLES, INDEX, LABELS, ONSETS, load_target())["recorded"]
     assert recorded == {"side": 2, "body_area": 3, "tissue": 3, "code": 1, "mode_of_onset": 0, "contact": 0,
-                        "setting": 3, "is_recurrence": 1}  # fmt: skip
+                        "setting": 3, "is_recurrence": 1, "activity": 0, "imaging": 0}  # fmt: skip
+
+
+def test_what_an_image_showed_days_later_counts_and_the_report_keeps_its_day() -> None:
+    first = injury("i1", "2024-01-08", activity="sprinting") | {"superseded_at": "2024-01-11T13:00Z"}
+    seen = first | {"known_at": "2024-01-11T13:00Z", "superseded_at": None, "imaging": "mri", "imaging_grade": "2b"}
+    other = [injury("i2", "2024-01-20", imaging="ultrasound"), injury("i3", "2024-01-25", imaging="none")]
+    tables = TABLES | {"injuries": rows("injuries", first, seen, *other)}
+    found = outcomes(tables, INDEX, LABELS, ONSETS, load_target())
+    assert (found["recorded"]["activity"], found["recorded"]["imaging"]) == (1, 3)
+    assert (found["imaged"], found["graded"]) == (2, 1)
+    assert found["reported_after_days"]["high"] == pytest.approx(0.25)
 
 
 def test_days_lost_fall_into_the_categories_of_the_consensus() -> None:

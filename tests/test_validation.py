@@ -256,6 +256,17 @@ def test_a_recurrence_flag_takes_the_usual_words_and_no_others() -> None:
     assert "is_recurrence: not true or false (worst maybe" in only(result)
 
 
+def test_a_grade_of_imaging_is_one_of_the_classification() -> None:
+    header = "injury_id athlete_id date known_at body_area tissue side activity imaging imaging_grade\n"
+    rows = [f"{i} a 2021-10-0{i} 2021-10-09T12:00:00Z thigh muscle left sprinting mri {grade}" for i, grade in
+            enumerate(["2b", "-", "5"], start=1)]  # fmt: skip
+    result = check(header + "\n".join(rows), "injuries")
+    assert result.rows[["activity", "imaging"]].drop_duplicates().to_numpy().tolist() == [["sprinting", "mri"]]
+    assert result.rows["imaging_grade"].fillna("").to_list() == ["2b", ""]
+    assert "imaging_grade" in only(result)
+    assert "5" in only(result)
+
+
 def test_typed_columns_of_an_adapter_pass_as_they_are() -> None:
     raw = pd.DataFrame(
         {

@@ -11,7 +11,7 @@ from models.card.lines import Answer, Line, gate, met, not_applicable, not_met
 Fill = Callable[[Mapping[str, Any]], Answer]
 OFTEN_OUTSIDE = 0.05
 """Share of values outside the 1st to 99th percentile of training above which scores are on other ground: 0.02 are
-expected (assumption)."""
+expected (assumption). The same of scores whose inputs lie farther out than 99 % of training rows, where 0.01 are."""
 LARGEST_GAP = 1e-6
 """Log-odds by which contributions may miss a score, as models/explain.py asserts it."""
 
@@ -33,9 +33,9 @@ def individual_lines(facts: Facts) -> tuple[Line, ...]:
         "I9": ("Age of measurements", lambda found: _of(found, "with_date", "explained", "a date")),
         "I10": ("Missing inputs", _missing),
         "I11": ("Input outside the training range", _range),
-        "I12": ("Distance from training data", lambda found: _column(found, "distance", "a distance")),
+        "I12": ("Distance from training data", _distance),
         "I13": ("Reason of abstention", _abstained),
-        "I14": ("Human decision and sign-off", lambda found: _column(found, "decision", "a decision of staff")),
+        "I14": ("Human decision and sign-off", _decided),
     }
     return tuple(Line(number, topic, _filled(facts, fill)) for number, (topic, fill) in topics.items())
 
@@ -120,11 +120,36 @@ def _range(found: Mapping[str, Any]) -> Answer:
     )
 
 
-def _column(found: Mapping[str, Any], name: str, what: str) -> Answer:
-    columns = [column for column in found["columns"] if name in column]
-    if not columns:
-        return not_met(f"Predictions of this store have no column for {what}.")
-    return met(f"Kept in {', '.join(columns)}.", source="predictions")
+def _distance(found: Mapping[str, Any]) -> Answer:
+    known, scored, far = int(found["with_distance"]), int(found["scored"]), int(found["far_out"])
+    if not known:
+        return not_met(
+            f"None of {scored:,} scores has a distance: what it takes was not kept at this training. Train again.",
+            source="predictions.distance",
+        )
+    said = f"{far:,} of {known:,} scores ({share(far, known)}) lie farther out than 99 % of training rows."
+    return met(
+        f"{known:,} of {scored:,} scores say which share of training rows lies nearer to the middle of training, each "
+        f"feature by itself (median {found['median_distance']:.2f}; 0.50 is that of training).",
+        source="predictions.distance, metrics.reach",
+        gates=[gate(far <= OFTEN_OUTSIDE * known, said, "warning")],
+    )
+
+
+def _decided(found: Mapping[str, Any]) -> Answer:
+    """Decisions are kept apart from scores: whoever decided stands in each, with the day that it is about."""
+    count, scored = int(found["decisions"]), int(found["scored"])
+    if not count:
+        return not_met(
+            f"Nobody entered a decision about any of {scored:,} scores; `strainwatch decide` keeps one.",
+            source="decisions",
+        )
+    return met(
+        f"{many(count, 'decision')} of staff about {many(int(found['decided_about']), 'athlete')}, each with its day "
+        f"and who decided ({many(int(found['decided_by']), 'person', 'people')}).",
+        f"One followed {int(found['with_decision']):,} of {scored:,} scores within the week.",
+        source="decisions",
+    )
 
 
 def _abstained(found: Mapping[str, Any]) -> Answer:

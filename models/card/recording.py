@@ -16,25 +16,18 @@ FIELDS = {
     "contact": "Contact",
     "setting": "Match or training",
     "is_recurrence": "Index injury or recurrence",
+    "activity": "Activity (sprint, stretch, kick)",
 }
-NEVER_RECORDED = {
-    "R9": ("Activity (sprint, stretch, kick)", "activity"),
-    "R10": ("Imaging grade", "imaging"),
-}
-"""Fields of the consensus that no contract table has."""
 
 
 def recording_lines(facts: Facts) -> tuple[Line, ...]:
     """One line per field of the consensus, then severity, exposure and what does not fit together."""
     fields = [
-        (f"R{place}", topic, lambda name=name: _field(facts, name))
+        (f"R{place}", topic, lambda name=name, topic=topic: _field(facts, name, topic))
         for place, (name, topic) in enumerate(FIELDS.items(), start=1)
     ]
-    absent = [
-        (number, topic, lambda what=what: not_met(f"No column of the contract tables holds the {what} of an injury."))
-        for number, (topic, what) in NEVER_RECORDED.items()
-    ]
     rest = [
+        ("R10", "Imaging grade", lambda: _imaging(facts)),
         ("R11", "Role of who recorded", lambda: supplied(facts, "recorders")),
         ("R12", "Report date", lambda: _delay(facts)),
         ("R13", "Full return and days lost", lambda: _severity(facts)),
@@ -42,22 +35,36 @@ def recording_lines(facts: Facts) -> tuple[Line, ...]:
         ("R15", "Burden", lambda: _burden(facts)),
         ("R16", "Records that do not fit together", lambda: _contradictions(facts)),
     ]
-    return numbered([*fields, *absent, *rest])
+    return numbered([*fields, *rest])
 
 
-def _field(facts: Facts, name: str) -> Answer:
+def _field(facts: Facts, name: str, topic: str) -> Answer:
     outcome = facts.get("outcomes")
     if not outcome:
         return not_met(facts.absent("outcomes"))
+    if name not in outcome["recorded"]:
+        return not_met(f"This model was trained before the {name} of an injury had a column. Train again.")
     told, total = outcome["recorded"][name], outcome["described"]
     if not total:
         return not_applicable("No counted injury has a record of its own (self-reports alone).", "metrics.outcomes")
     sentence = f"Recorded of {told} of {many(total, 'injury', 'injuries')} ({share(told, total)})."
     source = f"metrics.outcomes.recorded.{name}"
     if not told:
-        return not_met(f"Recorded of none of {many(total, 'injury', 'injuries')}.", source=source)
-    answer = gate(told == total, f"{FIELDS[name]} missing for {total - told} of {total}.", "warning")
+        return not_met(f"`{name}` is recorded of none of {many(total, 'injury', 'injuries')}.", source=source)
+    answer = gate(told == total, f"{topic} missing for {total - told} of {total}.", "warning")
     return met(sentence, source=source, gates=[] if told == total else [answer])
+
+
+def _imaging(facts: Facts) -> Answer:
+    """Whether an injury was imaged, and of those that were the grade."""
+    answer = _field(facts, "imaging", "Imaging")
+    if answer.state != "met":
+        return answer
+    outcome = facts.get("outcomes")
+    imaged, graded = outcome["imaged"], outcome["graded"]
+    told = f"Of {many(imaged, 'injury', 'injuries')} with an image {graded} carry a grade (`imaging_grade`)."
+    grades = gate(graded == imaged, told, "warning")
+    return met(*answer.sentences, source=f"{answer.source}, metrics.outcomes.graded", gates=[*answer.gates, grades])
 
 
 def _delay(facts: Facts) -> Answer:
