@@ -21,11 +21,9 @@ from threadpoolctl import threadpool_limits
 
 import configs
 from configs.errors import ConfigError, IntegrityError, NotReady
-from models import treeshap
 from models.odds import Floats, Ints, probability, rate_log_odds
 from models.spread import Spread
 from models.straight import Straight, fit_weights, scale_of
-from models.treeshap import Forest, forest_of
 
 CalibrationKind = Literal["platt", "beta"]
 
@@ -34,12 +32,9 @@ MOST_DRAWS = 100
 STEEPEST_SLOPE = 10.0
 """Where few events happen to be ranked perfectly the best slope is infinite; this bounds it (assumption)."""
 
-_PREDICTION_THREADS = 2
+PREDICTION_THREADS = 2
 _ROWS_FOR_THREADS = 2000
 """Below this, waking a second thread costs more than it saves; the numbers are the same."""
-
-_ROWS_FOR_FOREST = 40
-"""Below this, LightGBM explains the shipped kind of bag in less time than it takes to read its trees (25 ms)."""
 
 _RANGES: Mapping[str, tuple[float, float]] = {
     "learning_rate": (1e-4, 1), "trees": (1, 10_000), "leaves": (2, 1024), "smallest_leaf_share": (0, 0.5),
@@ -396,7 +391,7 @@ def boosters(bag: Bag) -> tuple[Any, ...]:
     return tuple(_booster(text) for text in bag.members)
 
 
-def _values(bag: Bag, features: pd.DataFrame) -> Floats:
+def values_of(bag: Bag, features: pd.DataFrame) -> Floats:
     """The bag's features in its order. Raises IntegrityError for one that is absent."""
     if missing := [name for name in bag.feature_names if name not in features.columns]:
         raise IntegrityError(
@@ -408,93 +403,18 @@ def _values(bag: Bag, features: pd.DataFrame) -> Floats:
 
 def member_log_odds(bag: Bag, features: pd.DataFrame) -> Floats:
     """Raw log-odds (members, rows)."""
-    values = _values(bag, features)
+    values = values_of(bag, features)
     if not len(values):
         return np.empty((len(bag.members), 0))
     straight = bag.straight.log_odds(values) if bag.straight else 0.0
-    return np.asarray(bag.base_log_odds + straight + _tree_scores(bag, values))
+    return np.asarray(bag.base_log_odds + straight + tree_scores(bag, values))
 
 
-def _tree_scores(bag: Bag, values: Floats) -> Floats:
-    """What the trees add, (members, rows)."""
-    threads = _threads(values)
+def tree_scores(bag: Bag, values: Floats) -> Floats:
+    """What the trees of each member add to rows of `values` (rows, features): (members, rows)."""
+    threads = PREDICTION_THREADS if len(values) >= _ROWS_FOR_THREADS else 1
     scores = [each.predict(values, raw_score=True, num_threads=threads) for each in boosters(bag)]
     return np.vstack(scores).astype(np.float64)
-
-
-def _threads(values: Floats) -> int:
-    return _PREDICTION_THREADS if len(values) >= _ROWS_FOR_THREADS else 1
-
-
-def mean_contributions(
-    bag: Bag, features: pd.DataFrame, background: pd.DataFrame | None = None
-) -> tuple[Floats, float]:
-    """Exact Shapley values of the bag's mean raw log-odds: (rows, features), and the score that they start from.
-
-    TreeSHAP of the trees, and each straight effect less its mean: Shapley values of a sum are the sum of those of its
-    parts. Means are those of the training rows, or with `background` those of its rows (see `treeshap.contributions`).
-    """
-    trees, base = tree_contributions(bag, features, background)
-    straight, straight_base = _straight_contributions(bag, features, background)
-    return trees + straight, base + straight_base
-
-
-def _straight_contributions(bag: Bag, features: pd.DataFrame, background: pd.DataFrame | None) -> tuple[Floats, float]:
-    if bag.straight is None:
-        return np.zeros(len(bag.feature_names)), 0.0
-    own = bag.straight.contributions(_values(bag, features))
-    if background is None:
-        return own, 0.0
-    usual = bag.straight.contributions(_values(bag, background)).mean(axis=0)
-    return own - usual, float(usual.sum())
-
-
-def mean_interactions(
-    bag: Bag, features: pd.DataFrame, group: Sequence[int], background: pd.DataFrame | None = None
-) -> Floats:
-    """Shapley interaction values of the bag's mean raw log-odds between groups of features: (rows, groups, groups).
-
-    `group` numbers each feature's group from 0. A straight effect interacts with nothing: it stands on the diagonal.
-    The sum over both groups is the sum of `mean_contributions`.
-    """
-    values, groups = _values(bag, features), np.array(group, dtype=np.int32)
-    against = None if background is None else _values(bag, background)
-    pairs = treeshap.interactions(_forest(bag), values, groups, _threads(values), against)
-    straight = _straight_contributions(bag, features, background)[0]
-    for feature, own in enumerate(groups):
-        pairs[:, own, own] += straight[..., feature]
-    return pairs
-
-
-def tree_contributions(
-    bag: Bag, features: pd.DataFrame, background: pd.DataFrame | None = None
-) -> tuple[Floats, float]:
-    """Exact TreeSHAP of the trees alone: (rows, features), and the score that they start from."""
-    values = _values(bag, features)
-    if background is not None:
-        against = _values(bag, background)
-        found = treeshap.contributions(_forest(bag), values, _threads(values), against)
-        return found, bag.base_log_odds + float(_tree_scores(bag, against).mean())
-    if len(values) < _ROWS_FOR_FOREST:
-        return lightgbm_contributions(bag, values)
-    forest = _forest(bag)
-    found = treeshap.contributions(forest, values, _threads(values))
-    return found, bag.base_log_odds + forest.base / forest.members
-
-
-def _forest(bag: Bag) -> Forest:
-    return forest_of(bag.members, len(bag.feature_names))
-
-
-def lightgbm_contributions(bag: Bag, values: Floats) -> tuple[Floats, float]:
-    """`tree_contributions` by LightGBM itself: the reference, and at once ready for a few rows."""
-    if not len(values):
-        return np.empty((0, len(bag.feature_names))), bag.base_log_odds
-    total = np.zeros((len(values), len(bag.feature_names) + 1))
-    for each in boosters(bag):
-        total += each.predict(values, pred_contrib=True, num_threads=_threads(values))
-    mean = total / len(bag.members)
-    return mean[:, :-1], bag.base_log_odds + float(mean[0, -1])
 
 
 def fit_calibration(raw: Floats, label: Floats, kind: CalibrationKind = "platt") -> Calibration:

@@ -17,16 +17,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from configs.errors import IntegrityError, NotReady
-from models.estimator import (
-    Calibration,
-    HorizonModel,
-    Predicted,
-    boosters,
-    mean_contributions,
-    mean_interactions,
-    member_log_odds,
-    tree_contributions,
-)
+from models.contributions import mean_contributions, mean_interactions, tree_contributions
+from models.estimator import Calibration, HorizonModel, Predicted, boosters, member_log_odds
 from models.odds import Floats
 
 LARGEST_GAP = 1e-6
@@ -57,11 +49,20 @@ def contributions(
     their sum. A constant model gives zeros. Raises IntegrityError if the sum misses the score by more
     than LARGEST_GAP, NotReady for a background without rows.
     """
+    base, shares = _unchecked(model, features, background)
+    total = base + shares.to_numpy().sum(axis=1)
+    require_additive(total, _score(model, features), f"the {model.horizon_days}-day model")
+    return base, shares
+
+
+def _unchecked(
+    model: HorizonModel, features: pd.DataFrame, background: pd.DataFrame | None
+) -> tuple[float, pd.DataFrame]:
+    """`contributions`, for a caller who holds the scores that these must add up to."""
     _require_rows(background)
     raw, raw_base = mean_contributions(model.bag, features, background)
     base = float(model.calibration.log_odds(np.array([raw_base]))[0])
     scaled = raw * _stretch(model.calibration, raw.sum(axis=1), raw_base)[:, None]
-    require_additive(base + scaled.sum(axis=1), _score(model, features), f"the {model.horizon_days}-day model")
     return base, pd.DataFrame(scaled, index=features.index, columns=list(model.bag.feature_names))
 
 
@@ -106,19 +107,23 @@ def interactions(
     What the features of one factor do together stands on its diagonal. Lundberg et al. 2020,
     doi:10.1038/s42256-019-0138-9.
     """
+    found = _unchecked_interactions(model, features, specs, background)
+    total = found.base + found.values.sum(axis=(1, 2))
+    require_additive(total, _score(model, features), f"pairs in the {model.horizon_days}-day model")
+    return found
+
+
+def _unchecked_interactions(
+    model: HorizonModel, features: pd.DataFrame, specs: Iterable[HasFactor], background: pd.DataFrame | None
+) -> Interactions:
     _require_rows(background)
     names = list(model.bag.feature_names)
     factor_of = _factors_of(names, specs)
     factors = tuple(dict.fromkeys(factor_of.values()))
     group = [factors.index(factor_of[name]) for name in names]
-    raw = mean_interactions(model.bag, features, group, background)
-    raw_base = mean_contributions(model.bag, features.iloc[:1], background)[1]
-    total = raw.sum(axis=(1, 2))
-    scaled = raw * _stretch(model.calibration, total, raw_base)[:, None, None]
+    raw, raw_base = mean_interactions(model.bag, features, group, background)
+    scaled = raw * _stretch(model.calibration, raw.sum(axis=(1, 2)), raw_base)[:, None, None]
     base = np.full(len(features), model.calibration.log_odds(np.array([raw_base]))[0])
-    require_additive(
-        base + scaled.sum(axis=(1, 2)), _score(model, features), f"pairs in the {model.horizon_days}-day model"
-    )
     return Interactions(factors, base, scaled)
 
 
@@ -157,7 +162,7 @@ def contributions_of_prediction(
     base = np.empty(len(features))
     shares = pd.DataFrame(0.0, index=features.index, columns=list(models[0].bag.feature_names))
     for model, rows in _setting(models, predicted, horizon_days):
-        base[rows], part = contributions(model, features.iloc[rows], background)
+        base[rows], part = _unchecked(model, features.iloc[rows], background)
         shares.iloc[rows] = part[shares.columns].to_numpy()
     total = base + shares.to_numpy().sum(axis=1)
     _require_predicted(total, predicted, horizon_days)
@@ -176,7 +181,7 @@ def interactions_of_prediction(
     factors = tuple(dict.fromkeys(_factors_of(list(models[0].bag.feature_names), specs).values()))
     base, values = np.empty(len(features)), np.empty((len(features), len(factors), len(factors)))
     for model, rows in _setting(models, predicted, horizon_days):
-        part = interactions(model, features.iloc[rows], specs, background)
+        part = _unchecked_interactions(model, features.iloc[rows], specs, background)
         base[rows], values[rows] = part.base, part.values
     _require_predicted(base + values.sum(axis=(1, 2)), predicted, horizon_days)
     return Interactions(factors, base, values)
@@ -255,4 +260,4 @@ def shap_check(model: HorizonModel, features: pd.DataFrame) -> float:
         explainer.model.model_type = "internal"
         total += np.asarray(explainer.shap_values(values, check_additivity=False))
     theirs = total / len(model.bag.members)
-    return float(np.abs(theirs - tree_contributions(model.bag, features)[0]).max())
+    return float(np.abs(theirs - tree_contributions(model.bag, features)).max())

@@ -19,7 +19,8 @@ from scipy.stats import rankdata
 
 from configs.errors import NotReady
 from models import metrics, splits
-from models.estimator import Settings, fit_bag, fit_horizons, mean_contributions, predict
+from models.contributions import mean_contributions
+from models.estimator import Settings, fit_bag, fit_horizons, predict
 from models.foresight import Build, Tables, dated_ahead, sees_the_future
 from models.odds import Floats, Ints
 

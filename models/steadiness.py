@@ -5,12 +5,13 @@ A factor that leads because of a few members' samples of athletes would not lead
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
-from models.estimator import HorizonModel, boosters
+from models.contributions import member_contributions
+from models.estimator import HorizonModel
 from models.odds import Floats, Ints
 
 FIRST = 3
@@ -45,18 +46,7 @@ def _members(
 ) -> Floats:
     """Raw contributions by factor: (members, rows, factors). Calibration stretches all of a row alike."""
     belongs = np.array([[factor_of[name] == factor for factor in factors] for name in model.bag.feature_names], float)
-    return np.stack([each @ belongs for each in _by_feature(model, features)])
-
-
-def _by_feature(model: HorizonModel, features: pd.DataFrame) -> Iterator[Floats]:
-    """Each member's contributions (rows, features): those of its trees and of its straight effects."""
-    bag = model.bag
-    values = features[list(bag.feature_names)].to_numpy(dtype=np.float64)
-    scaled = bag.straight.scale.of(values) if bag.straight else np.zeros(values.shape)
-    weights = bag.straight.weights if bag.straight else ((0.0,) * values.shape[1],) * len(bag.members)
-    for booster, own in zip(boosters(bag), weights, strict=True):
-        trees = np.asarray(booster.predict(values, pred_contrib=True, num_threads=1), dtype=np.float64)
-        yield trees[:, :-1] + scaled * np.array(own)
+    return np.stack([each @ belongs for each in member_contributions(model.bag, features)])
 
 
 def _shares(members: Floats, kinds: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Floats:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import ctypes
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from ctypes import POINTER, byref, c_int, c_int64, c_void_p
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
@@ -106,16 +106,35 @@ def load(level: int) -> Any:
 
 @dataclass(frozen=True)
 class Forest:
-    """All trees of a bag's members, ready for the kernel; `base` is the sum of their means over training rows."""
+    """All trees of a bag's members, ready for the kernel.
 
-    members: int
+    `base` is each tree's mean over its training rows, `trees` how many trees each member has.
+    """
+
+    trees: tuple[int, ...]
     features: int
-    base: float
+    base: Floats
     tree: NDArray[np.void]
     node: NDArray[np.void]
     leaf: Floats
     place: Floats
     weight: Floats
+
+    @property
+    def members(self) -> int:
+        return len(self.trees)
+
+    @property
+    def mean_base(self) -> float:
+        """The members' mean score over their training rows."""
+        return float(self.base.sum()) / self.members
+
+    def apart(self) -> Iterator[Forest]:
+        """Each member by itself."""
+        last = 0
+        for trees in self.trees:
+            first, last = last, last + trees
+            yield replace(self, trees=(trees,), base=self.base[first:last], tree=self.tree[first:last])
 
     def as_native(self) -> _Forest:
         return _Forest(
@@ -136,7 +155,7 @@ def forest_of(members: tuple[str, ...], features: int) -> Forest:
     """
     for text in members:
         _require_plain(text)
-    return _arranged(_fields(members), len(members), features)
+    return _arranged(_fields(members), tuple(text.count("\nTree=") for text in members), features)
 
 
 def _require_plain(text: str) -> None:
@@ -159,7 +178,7 @@ def _fields(members: Sequence[str]) -> dict[str, NDArray[Any]]:
     return {name: np.fromstring(" ".join(lines).strip(), _TYPES[name], sep=" ") for name, lines in written.items()}
 
 
-def _arranged(dumped: dict[str, NDArray[Any]], members: int, features: int) -> Forest:
+def _arranged(dumped: dict[str, NDArray[Any]], trees: tuple[int, ...], features: int) -> Forest:
     leaves = dumped["num_leaves"]
     tree, node = np.zeros(len(leaves), _TREE), np.zeros(int(leaves.sum()) - len(leaves), _NODE)
     fields = {
@@ -178,7 +197,7 @@ def _arranged(dumped: dict[str, NDArray[Any]], members: int, features: int) -> F
         )
     native.check(refusal)
     place, weight = _rules(int(tree["points"].max(initial=1)))
-    return Forest(members, features, _base(dumped), tree, node, dumped["leaf_value"], place, weight)
+    return Forest(trees, features, _base(dumped), tree, node, dumped["leaf_value"], place, weight)
 
 
 def _require_lengths(dumped: dict[str, NDArray[Any]], leaves: NDArray[Any]) -> None:
@@ -192,13 +211,13 @@ def _require_lengths(dumped: dict[str, NDArray[Any]], leaves: NDArray[Any]) -> N
             )
 
 
-def _base(dumped: dict[str, NDArray[Any]]) -> float:
-    """The sum over trees of their mean over training rows."""
+def _base(dumped: dict[str, NDArray[Any]]) -> Floats:
+    """Each tree's mean over its training rows."""
     starts = np.cumsum(dumped["num_leaves"]) - dumped["num_leaves"]
     rows = dumped["leaf_count"].astype(np.float64)
     total, weighted = (np.add.reduceat(each, starts) for each in (rows, rows * dumped["leaf_value"]))
     alone = dumped["leaf_value"][starts]  # a tree of one leaf says nothing of its rows
-    return float(np.where(total > 0, weighted / np.where(total > 0, total, 1.0), alone).sum())
+    return np.where(total > 0, weighted / np.where(total > 0, total, 1.0), alone)
 
 
 @cache

@@ -10,6 +10,7 @@ import pytest
 
 from configs.errors import IntegrityError, NotReady
 from models import estimator, explain
+from models.contributions import mean_contributions, member_contributions
 from models.estimator import Calibration, HorizonModel
 from models.odds import probability
 
@@ -146,6 +147,18 @@ def test_few_rows_and_many_are_explained_alike() -> None:
     few_base, few = explain.contributions(model, features.iloc[:10])
     assert few_base == pytest.approx(many_base, abs=1e-12)
     assert few.to_numpy() == pytest.approx(many.iloc[:10].to_numpy(), abs=1e-12)
+
+
+@pytest.mark.parametrize("rows", [10, 50])
+def test_each_member_is_explained_by_itself_and_their_mean_is_the_bags(rows: int) -> None:
+    """Ten rows by LightGBM, fifty by the compiled kernel."""
+    model, features = trained()
+    taken = features.iloc[:rows]
+    members = np.stack(list(member_contributions(model.bag, taken)))
+    assert members.mean(axis=0) == pytest.approx(mean_contributions(model.bag, taken)[0], abs=1e-12)
+    for each, scored in zip(members, estimator.member_log_odds(model.bag, taken), strict=True):
+        assert np.ptp(scored - each.sum(axis=1)) < 1e-12  # what is left is the member's own base
+    assert np.ptp(members, axis=0).max() > 0.01
 
 
 @pytest.mark.parametrize("coefficients", [(0.5, 1.7), (-0.3, 0.8, 2.5)])
