@@ -15,8 +15,9 @@ from configs.errors import ConfigError
 class Factor:
     """One contributing factor.
 
-    `wording` says in half a sentence what it is; `prompt` is what staff may check first, hedged, never a treatment
-    order.
+    `label` names a state, as the article does; `measures` names what is measured, for where no measurement shows that
+    state. `wording` says in half a sentence what it is; `prompt` is what staff may check first, hedged, never a
+    treatment order.
     A factor that is not modifiable is shown apart and never ranked as something to act on.
     """
 
@@ -26,6 +27,8 @@ class Factor:
     modifiable: bool
     prompt: str
     references: tuple[str, ...]
+    measures: str = ""
+    """Empty in a club's or a bundle's older factors: the label then serves for both."""
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -38,12 +41,13 @@ def from_json(content: Mapping[str, Any]) -> Factor:
 
 def load_factors(folder: Path | None = None) -> dict[str, Factor]:
     """The factors of configs/factors.toml by key, in the file's order."""
-    needed = {field.name for field in fields(Factor)} - {"key"}
+    known = {field.name for field in fields(Factor)} - {"key"}
+    needed = known - {"measures"}
     factors = {}
     for key, content in load("factors.toml", folder).items():
         if not isinstance(content, dict):
             raise ConfigError(f"factors.toml, [{key}]: found {content!r} where a table of entries is expected.")
-        reject_unknown(content, needed, f"factors.toml, [{key}]")
+        reject_unknown(content, known, f"factors.toml, [{key}]")
         missing = sorted(needed - set(content))
         if missing:
             raise ConfigError(f"factors.toml, [{key}]: missing {', '.join(missing)}.")

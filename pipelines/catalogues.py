@@ -60,11 +60,14 @@ def _configured() -> Iterator[tuple[str, str]]:
         yield "configs/features.toml", spec.label
         yield from (("configs/features.toml", part) for part in multiple_of(spec.label) or ())
     for factor in load_factors().values():
-        yield from (("configs/factors.toml", text) for text in (factor.label, factor.wording, factor.prompt))
+        yield from (
+            ("configs/factors.toml", text) for text in (factor.label, factor.measures, factor.wording, factor.prompt)
+        )
     for threshold in load_thresholds().values():
         yield from (("configs/thresholds.toml", text) for text in (threshold.population, threshold.effect))
     report = load("report.toml")
     yield from (("configs/report.toml", text) for text in (*titles(), *(b["label"] for b in report["bands"])))
+    yield from (("configs/simulation.toml", squad["name"]) for squad in load("simulation.toml")["squads"])
     yield "configs/target.toml", load("target.toml")["name"]
     yield from (("models/baselines.py", label) for label in LABELS.values())
     for column in ("body_area", "tissue", "muscle_group"):

@@ -26,7 +26,7 @@ def reasons_in_words(shares: Sequence[FactorShare], most: int = 3) -> str:
     raising = [share for share in shares if share.is_raising][:most]
     if not raising:
         return "nothing raises the score above the ordinary"
-    return "; ".join(f"{share.factor.label.lower()}: {share.leading.text}" for share in raising)
+    return "; ".join(f"{share.name.lower()}: {share.leading.text}" for share in raising)
 
 
 def show_explanation(predictions: pd.DataFrame, rows: pd.DataFrame, bundle: Bundle, date: pd.Timestamp) -> None:
@@ -43,7 +43,7 @@ def show_explanation(predictions: pd.DataFrame, rows: pd.DataFrame, bundle: Bund
     for share in shares:
         changeable = "yes" if share.factor.modifiable else "no"
         odds = f"{math.exp(share.contribution):.2f}"
-        table.add_row(share.factor.label, odds, escape(share.leading.text), share.leading.evidence, changeable)
+        table.add_row(share.name, odds, escape(share.leading.text), share.leading.evidence, changeable)
     console.print(table)
     total = first["base_log_odds"] + sum(share.contribution for share in shares)
     own_rate = f" (of it {first['squad_log_odds']:+.4f} the squad's own rate)" if first["squad_log_odds"] else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,17 @@ from serving.report.facts import Metric, instant, model_facts
 from serving.report.outcomes import Judge, onsets_by_athlete, track_record, wilson
 from serving.report.render import metric_words, rate_words
 from serving.report.runs import first_of_weeks, last_week, read_runs
-from serving.report.wording import age, day_in_text, measure, number, percent, percent_range, phrase, times_odds
+from serving.report.wording import (
+    age,
+    day_in_text,
+    measure,
+    not_measured,
+    number,
+    percent,
+    percent_range,
+    phrase,
+    times_odds,
+)
 from tests.report_fixture import GONE, INJURED, MONDAY, SILENT, arguments, at, model
 
 TODAY = pd.Timestamp("2025-06-02")
@@ -115,9 +126,15 @@ def test_a_measurement_reads_as_a_phrase(spec: FeatureSpec, value: float, usual:
 
 
 def test_a_missing_measurement_reads_as_not_measured_with_its_reason() -> None:
-    assert phrase(NORDIC, NAN, 352, None, TODAY) == "Nordic force, both limbs: not measured"
-    said = phrase(NORDIC, NAN, NAN, None, TODAY, "no test in 120 days")
-    assert said == "Nordic force, both limbs: not measured (no test in 120 days)"
+    assert not_measured(NORDIC, "", 0.1).startswith(
+        "Nordic force, both limbs: not measured. The model takes the average"
+    )
+    assert not_measured(NORDIC, "not tested for 120 days", -0.1) == (
+        "Nordic force, both limbs: not measured (not tested for 120 days). The model takes the average of those not "
+        "measured; this lowers the score and says nothing about the athlete"
+    )
+    previous = window("days since the last calf strain", "d", "injury_history", "injuries")
+    assert not_measured(previous, "none recorded ever", -0.1) == "days since the last calf strain: none recorded ever"
 
 
 def test_numbers_ages_and_odds_are_written_for_people() -> None:
@@ -133,6 +150,14 @@ def test_numbers_ages_and_odds_are_written_for_people() -> None:
     assert times_odds(math.log(1.35)) == "1.35 times the odds"
     assert measure(0.0085, "1/N") == "0.0085 1/N"
     assert day_in_text("injured since 2025-05-12 (known 2025-05-13)") == "injured since 12 May 2025 (known 13 May 2025)"
+
+
+def test_what_happened_has_a_last_one_and_was_not_measured_that_day() -> None:
+    matches = replace(window("matches, last 28 days", "count"), aggregate="count")
+    assert phrase(matches, 2, 3, days_ago(17), TODAY).endswith(
+        "33 % below own usual (2 against 3; last one 17 days ago)"
+    )
+    assert phrase(SPRINT, 2, NAN, days_ago(5), TODAY).endswith(": 2 m (last session 5 days ago)")
 
 
 def test_wilson_agrees_with_published_values() -> None:
@@ -209,9 +234,11 @@ def test_an_athlete_without_any_prediction_is_named(given: dict[str, Any]) -> No
 
 def test_data_gaps_name_the_source_and_since_when(report: WeeklyReport) -> None:
     gaps = {item.name: item.gap for item in report.gaps}
-    assert gaps["P03"].notes == ("wearable: silent since 12 May (21 days)",)
-    assert gaps["P05"].notes == ("wellness form: in use, but nothing entered since 21 May (12 days)",)
-    assert gaps["P02"].notes == ()
+    assert gaps["P03"].silent == ("wearable: silent since 12 May (21 days)",)
+    assert gaps["P05"].silent == ("wellness form: in use, but nothing entered since 21 May (12 days)",)
+    assert gaps["P02"].silent == ()
+    rows = {row.name: row.silent for row in report.rows}
+    assert rows["P05"] == gaps["P05"].silent[0] and rows["P02"] == ""
     assert report.sources.absent == ("screenings", "preventive sessions")
 
 
@@ -496,10 +523,10 @@ def test_instants_without_a_zone_are_utc() -> None:
     ("old", "new", "message"),
     [
         ("most = 3", "most = 0", r"report.toml, \[alerts\]: most is 0; give a whole number above 0"),
-        ("reasons = 3", "reason = 3", r"report.toml, \[reading\]: unknown reason. Known: reasons"),
+        ("reasons = 3", "reason = 3", r"report.toml, \[reading\]: unknown reason. Known: just_returned_days, reasons"),
         ("title =", "titel =", "report.toml: unknown titel"),
         ("from_times_base_rate = 3.0", "from_times_base_rate = 1.0", r"found cut-offs \[0.0, 1.5, 1.0\]"),
-        ("too_few_below = 10", "", r"report.toml, \[evidence\]: missing too_few_below"),
+        ("too_few_below = 10", "too_few_below = 0", r"report.toml, \[evidence\]: too_few_below is 0; give a number"),
     ],
 )
 def test_a_wrong_entry_of_the_settings_is_named(tmp_path: Path, old: str, new: str, message: str) -> None:
@@ -507,6 +534,15 @@ def test_a_wrong_entry_of_the_settings_is_named(tmp_path: Path, old: str, new: s
     (tmp_path / "report.toml").write_text(shipped.read_text(encoding="utf-8").replace(old, new), encoding="utf-8")
     with pytest.raises(ConfigError, match=message):
         load_report_settings(tmp_path)
+
+
+def test_numbers_that_an_earlier_versions_file_lacks_are_those_shipped(tmp_path: Path) -> None:
+    shipped = (Path(__file__).parent.parent / "configs" / "report.toml").read_text(encoding="utf-8")
+    older = re.sub(r"\[stability\].*?(?=\[evidence\])", "", shipped, flags=re.DOTALL)
+    older = older.replace("percent_within = 2.0", "").replace("too_few_below = 10", "too_few_below = 7")
+    (tmp_path / "report.toml").write_text(older, encoding="utf-8")
+    found = load_report_settings(tmp_path)
+    assert (found.too_few_below, found.percent_within, found.uncertain_below) == (7, 2.0, 0.6)
 
 
 def test_bands_are_multiples_of_the_base_rate() -> None:

@@ -99,8 +99,8 @@ def test_the_table_gives_shares_only_where_the_report_tells_percentages(report: 
     assert float(lines(told)[0][score]) == pytest.approx(report.flags[0].row.probability, abs=1e-6)
     assert score not in lines(bands)[0]
     assert lines(bands)[0]["Score, 7 days"].lower() == report.told(report.flags[0].row, 7).lower()
-    assert {len(row) for row in csv.reader(io.StringIO(render_csv(bands).decode("utf-8-sig")))} == {15}
-    assert {len(row) for row in csv.reader(io.StringIO(render_csv(told).decode("utf-8-sig")))} == {18}
+    assert {len(row) for row in csv.reader(io.StringIO(render_csv(bands).decode("utf-8-sig")))} == {16}
+    assert {len(row) for row in csv.reader(io.StringIO(render_csv(told).decode("utf-8-sig")))} == {19}
 
 
 def test_the_odds_against_the_squad_are_a_number_in_the_workbook(report: WeeklyReport) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,20 @@ import pandas as pd
 import pytest
 
 from configs.errors import ConfigError
+from features.factors import from_json, load_factors
 from features.specs import load_specs
 from models.counterfactual import Counterfactual, Move
 from models.levers import load_what_if
 from serving.report import WeeklyReport, build_report, load_report_settings, render_html
-from serving.report.comparison import compare, told_against
+from serving.report.comparison import Comparison, compare, standing, told_against
+from serving.report.confidence import confidence
+from serving.report.content import NeverRecorded
 from serving.report.facts import model_facts
 from serving.report.outcomes import wilson
+from serving.report.reasons import Explainer, FactorShare
 from serving.report.render import false_alerts
+from serving.report.runs import run_at
+from serving.report.sheet import render_csv
 from serving.report.supposing import in_words
 from serving.report.thresholds import load_thresholds
 from tests.report_fixture import SPECS, arguments, model
@@ -80,7 +87,7 @@ def test_what_is_as_usual_is_told_against_the_squad_and_says_so(given: Given) ->
     found = build_report(**{**given, "explanations": why})
     row = next(row for row in found.rows if row.athlete_id == athlete)
     text = next(share.leading.text for share in row.shares if share.factor.key == "recovery")
-    assert text.endswith(": 6 h (squad today 7.5 h; own usual 6 h)")
+    assert text.endswith(": 6 h, below the squad today (7.5 h; ordinary for this athlete: 6 h)")
 
 
 def test_factors_against_the_squad_add_up_to_the_distance_from_its_mean_score(report: WeeklyReport) -> None:
@@ -167,7 +174,173 @@ def test_confidence_tells_athletes_apart_where_a_doubt_concerns_everybody(given:
     found = build_report(**{**given, "model": model((0.56, 0.47, 0.65))})
     assert {row.confidence.grade for row in found.rows} == {"low"}
     assert len({row.confidence.own for row in found.rows}) > 1
-    assert "That doubt concerns everybody" in render_html(found)
+    page, table = render_html(found), render_csv(found).decode("utf-8-sig")
+    for row in found.rows:
+        assert f"Apart from that, which concerns everybody: {row.confidence.own}." in row.confidence.details
+        assert f"Low. {row.confidence.details}" in table
+    assert f"<strong>Low.</strong> {found.flags[0].row.confidence.details}" in plain(page)
+
+
+def plain(page: str) -> str:
+    return page.replace("\u00a0", " ").replace("&#39;", "'")
+
+
+@pytest.mark.parametrize(
+    ("lower", "upper", "said", "own"),
+    [
+        (0.005, 0.02, ("the interval reaches from usual to raised",), "fair"),
+        (0.005, 0.05, ("the interval reaches from usual to high",), "low"),
+        (0.02, 0.05, (), "good"),
+    ],
+)
+def test_a_wide_interval_is_told_once_and_takes_a_step_for_each_of_its_doubts(
+    given: Given, lower: float, upper: float, said: tuple[str, ...], own: str
+) -> None:
+    settings, ranking = load_report_settings(), "better"
+    run = run_at(given["predictions"], given["as_of"], 7, "7")
+    item = replace(run.scored[0], lower=lower, upper=upper, share_missing=0.1)
+    found = confidence(item, (), 0.011, ranking, settings)
+    assert (found.reasons, found.own, found.grade) == (said, own, own)
+
+
+@pytest.mark.parametrize(("place", "is_doubted"), [(0, True), (1, False), (2, False)])
+def test_confidence_falls_with_an_uncertain_first_reason_and_not_with_a_later_one(
+    given: Given, report: WeeklyReport, place: int, is_doubted: bool
+) -> None:
+    row = report.flags[0].row
+    raising = [share for share in row.shares if share.is_raising and share.factor.modifiable]
+    shares = tuple(replace(share, steadiness=0.4 if share is raising[place] else 0.9) for share in row.shares)
+    item = replace(
+        run_at(given["predictions"], given["as_of"], 7, "7").scored[0], lower=0.02, upper=0.021, share_missing=0
+    )
+    found = confidence(item, shares, 0.011, "better", load_report_settings())
+    doubts = [reason for reason in found.reasons if "first reason is uncertain" in reason]
+    assert doubts == ([f"its first reason is uncertain ({raising[0].name})"] if is_doubted else [])
+
+
+def explained(feature: str, value: float, contribution: float, own: float, squad: float) -> FactorShare:
+    """The factor of one measurement alone."""
+    spec = SPECS[feature]
+    row = {
+        "feature": feature, "factor": spec.factor, "contribution": contribution, "value": value, "unit": spec.unit,
+        "own_usual_value": own, "own_low_value": NAN, "own_high_value": NAN, "squad_value": squad,
+        "training_value": squad, "value_date": pd.Timestamp("2025-06-01"), "reason_missing": None,
+    }  # fmt: skip
+    explainer = Explainer(SPECS, load_factors(), pd.Timestamp("2025-06-02"))
+    return explainer.shares(pd.DataFrame([row]))[0]
+
+
+@pytest.mark.parametrize(
+    ("feature", "value", "contribution", "own", "squad", "name", "said"),
+    [
+        ("jump_last", 32, 0.2, 34, 39, "Neuromuscular fatigue", "6 % below own usual (32 cm against 34 cm)"),
+        ("jump_last", 36, 0.2, 34, 39, "Jump, force and reported fatigue",
+         "36 cm, below the squad today (39 cm; above own usual: 34 cm)"),
+        ("jump_last", 42, -0.2, 39, 39, "Jump, force and reported fatigue",
+         "8 % above own usual (42 cm against 39 cm)"),
+        ("hip_abduction_last", 220, 0.2, 218, 268, "Hip strength and gluteal work",
+         "220 N, below the squad today (268 N; ordinary for this athlete: 218 N)"),
+        ("hip_abduction_last", 260, 0.2, 301, 268, "Weak gluteal activation",
+         "14 % below own usual (260 N against 301 N; ordinary for this squad: 268 N)"),
+        ("gluteal_dose_28d", 0, 0.2, 12, 9, "Hip strength and gluteal work",
+         "100 % below own usual (0 sets against 12 sets)"),
+        ("sprint_28d", 1256, 0.2, 934, 700, "Load of the last weeks", "34 % above own usual (1,256 m against 934 m)"),
+        ("jump_change", 2, 0.2, NAN, 5, "Jump, force and reported fatigue", "+2 %, below the squad today (+5 %)"),
+        ("slump_positive", 1, 0.2, 1, 0, "Neural signs and muscle tone",
+         "yes (squad today no; ordinary for this athlete: yes)"),
+        ("sprint_against_usual", 1.3, -0.2, NAN, 1.6, "Running, braking and match load",
+         "1.3 times own usual week, below the squad today (1.6)"),
+        ("hamstring_injuries", 2, 0.2, NAN, 1, "Injury history", "2"),
+    ],
+)  # fmt: skip
+def test_a_factor_is_called_by_its_state_only_where_a_measurement_shows_it(
+    feature: str, value: float, contribution: float, own: float, squad: float, name: str, said: str
+) -> None:
+    share = explained(feature, value, contribution, own, squad)
+    assert share.name == name
+    assert share.leading.text.partition(": ")[2] == said
+
+
+def test_factors_of_an_earlier_bundle_keep_their_label() -> None:
+    factor = from_json({key: value for key, value in load_factors()["recovery"].as_json().items() if key != "measures"})
+    assert FactorShare(factor, -0.2, explained("sleep_7d", 8, -0.2, 7, 7).reasons).name == "Recovery"
+
+
+def test_what_is_not_measured_is_no_reason_about_the_athlete(given: Given, report: WeeklyReport) -> None:
+    row = report.flags[0].row
+    leading = next(share for share in row.shares if share.factor.modifiable)
+    why = given["explanations"].copy()
+    own = (why["athlete_id"] == row.athlete_id) & (why["feature"] == leading.leading.feature)
+    why.loc[own, ["value", "value_date", "reason_missing"]] = [NAN, pd.NaT, "not tested for 120 days"]
+    why.loc[own, "contribution"] = 0.8
+    found = build_report(**{**given, "explanations": why})
+    flag = next(each for each in found.flags if each.row.athlete_id == row.athlete_id)
+    raised, _, missing = flag.sentence.partition(". ")
+    assert leading.leading.label not in raised and raised.startswith("Raised mostly by: ")
+    assert "not measured (not tested for 120 days). The model takes the average" in missing
+    page = render_html(found)
+    cell = page[page.index('<table class="stack squad"') :].split("</tr>")[1 + found.rows.index(flag.row)]
+    assert cell.count('aria-label="not measured:"') == 1
+    assert f"<strong>{leading.factor.measures}</strong>" in cell
+
+
+def test_a_missing_measurement_behind_another_one_is_named_in_the_row(given: Given, report: WeeklyReport) -> None:
+    row = report.rows[0]
+    share = next(each for each in row.shares if each.factor.modifiable and len(each.reasons) > 1)
+    other = next(each for each in share.reasons if each is not share.leading)
+    why = given["explanations"].copy()
+    own = (why["athlete_id"] == row.athlete_id) & (why["feature"] == other.feature)
+    why.loc[own, ["value", "contribution"]] = [NAN, -0.06]
+    found = next(
+        each for each in build_report(**{**given, "explanations": why}).rows if each.athlete_id == row.athlete_id
+    )
+    assert row.unmeasured == ""
+    assert found.unmeasured == (
+        f"Not measured: {other.label}. The model takes the average of those not measured, which moves this score"
+    )
+
+
+@pytest.mark.parametrize(("days", "said"), [(9, "just returned (9 days)"), (28, "just returned (28 days)"), (29, "")])
+def test_who_returned_lately_is_said_beside_the_band(given: Given, report: WeeklyReport, days: int, said: str) -> None:
+    athlete = report.rows[-1].athlete_id
+    back = given["tables"]["returns"].iloc[:1].assign(athlete_id=athlete, date=given["date"] - pd.Timedelta(days=days))
+    found = build_report(**{**given, "tables": {**given["tables"], "returns": back}})
+    row = next(each for each in found.rows if each.athlete_id == athlete)
+    assert row.returned == said
+    assert ("the model knows few such days" in render_html(found)) is bool(said)
+
+
+@pytest.mark.parametrize(
+    ("squad", "usual", "said"),
+    [
+        (2.5, 0.8, "high for this squad, ordinary for this athlete"),
+        (1.2, 2.1, "ordinary for this squad, high for this athlete"),
+        (3.0, 2.1, ""), (1.2, 0.9, ""), (2.5, NAN, ""), (NAN, 2.5, ""), (2.5, 0.3, ""),
+    ],
+)  # fmt: skip
+def test_where_squad_and_own_usual_disagree_the_score_says_so(squad: float, usual: float, said: str) -> None:
+    assert standing(Comparison(squad, usual, 0.0, 0.01, ()), 1.5) == said
+
+
+def test_a_source_that_some_never_had_is_told_once_and_is_no_gap(given: Given) -> None:
+    tables = dict(given["tables"])
+    for name in ("coverage", "wearable_days"):
+        rows = tables[name]
+        never = rows["athlete_id"].isin(["P01", "P02"])
+        tables[name] = rows[~(never & (rows["table"] == "wearable_days"))] if name == "coverage" else rows[~never]
+    found = build_report(**{**given, "tables": tables})
+    assert found.never == (NeverRecorded("wearable", ("P01", "P02")),)
+    assert "Wearable: never recorded for 2 of" in render_html(found)
+    assert not any("never" in note for item in found.gaps for note in item.gap.silent)
+
+
+def test_fixed_facts_are_ranked_among_themselves_and_say_so(report: WeeklyReport) -> None:
+    assert "90 % of fixed facts" in plain(render_html(report))
+
+
+def test_the_disclaimer_stands_before_what_another_week_would_say(given: Given) -> None:
+    page = render_html(build_report(**given, ask=answer(False, ())))
+    assert 0 < page.index("no claim that the risk would follow") < page.index("No plausible change of next week")
 
 
 def answer(reaches: bool, moves: tuple[Move, ...]) -> Callable[[str, float], Counterfactual]:

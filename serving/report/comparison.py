@@ -9,9 +9,10 @@ from typing import Literal
 
 import numpy as np
 
-from features.specs import DerivedSpec, FeatureSpec
+from features.specs import FeatureSpec, WindowSpec
 from models.references import percentage_points
-from serving.report.wording import ABOUT_USUAL, WITHOUT_USUAL, multiple_of
+from serving.report.language import _
+from serving.report.wording import ABOUT_USUAL, WITHOUT_USUAL, is_own_comparison, multiple_of
 
 Held = Literal["own", "squad", "training"]
 NAN = math.nan
@@ -60,6 +61,19 @@ def compare(
     )
 
 
+def standing(compared: Comparison, stands_out: float) -> str:
+    """Where squad and own usual disagree on a score, in words; "" where they agree or one of them is not known.
+
+    `stands_out` is the ratio of odds from which a score is called high.
+    """
+    squad, usual = compared.squad_odds, compared.usual_odds
+    if squad >= stands_out and 1 / stands_out < usual < stands_out:
+        return _("high for this squad, ordinary for this athlete")
+    if usual >= stands_out and 1 / stands_out < squad < stands_out:
+        return _("ordinary for this squad, high for this athlete")
+    return ""
+
+
 def told_against(
     spec: FeatureSpec, value: float, contribution: float, own: float, squad: float, training: float
 ) -> Reference | None:
@@ -75,6 +89,22 @@ def told_against(
     return next((each for each in references if _differs(value, each.value, way)), None)
 
 
+def shows_state(spec: FeatureSpec, contribution: float, reference: Reference | None) -> bool:
+    """Whether a measurement shows the state that its factor is called by: worse than own usual, as the score says.
+
+    What differs from other people alone shows no state, nor does work that was done or left out, nor a measurement of
+    which both ends or neither are known to count.
+    """
+    is_work = isinstance(spec, WindowSpec) and spec.table == "interventions"
+    is_own = reference is not None and reference.held == "own"
+    return contribution > 0 and is_own and spec.direction in ("+", "-") and not is_work
+
+
+def is_ordinary(value: float, middle: float, low: float = NAN, high: float = NAN) -> bool:
+    """True for a value near the middle one, or within the middle half from `low` to `high`."""
+    return low <= value <= high or not (math.isnan(middle) or _differs(value, middle, 0))
+
+
 def _own(spec: FeatureSpec, own: float) -> float:
     """Own usual; of a measurement that is itself a comparison with it, the value that says "as usual"."""
     if spec.factor in WITHOUT_USUAL:
@@ -82,12 +112,6 @@ def _own(spec: FeatureSpec, own: float) -> float:
     if is_own_comparison(spec):
         return 1.0 if multiple_of(spec.label) else 0.0
     return own
-
-
-def is_own_comparison(spec: FeatureSpec) -> bool:
-    """True for a measurement that already says how far it is from the athlete's own usual."""
-    is_change = isinstance(spec, DerivedSpec) and spec.derive == "change_pct"
-    return is_change or spec.unit == "SD" or multiple_of(spec.label) is not None
 
 
 def _differs(value: float, reference: float, way: int) -> bool:

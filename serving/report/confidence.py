@@ -9,7 +9,7 @@ from serving.report.language import N_, _
 from serving.report.reasons import FactorShare
 from serving.report.runs import Prediction
 from serving.report.settings import ReportSettings
-from serving.report.wording import number, with_unit
+from serving.report.wording import as_title, number, with_unit
 
 GRADES = (N_("good"), N_("fair"), N_("low"))
 
@@ -23,16 +23,36 @@ _GENERAL = {
 
 
 @dataclass(frozen=True)
+class Doubt:
+    """What speaks against a score, and how many steps it takes off."""
+
+    text: str
+    steps: int = 1
+
+
+@dataclass(frozen=True)
 class Confidence:
     """ "good", "fair" or "low", and what speaks against more.
 
-    `own` is the grade by the doubts about this score alone: where a doubt about every score makes all of them "low",
-    it still tells athletes apart.
+    `own` is the grade by `reasons`, the doubts about this score alone: where a doubt about every score, `general`,
+    makes all of them "low", it still tells athletes apart. `general` is "" where there is none.
     """
 
     grade: str
-    reasons: tuple[str, ...]
+    general: str
     own: str
+    reasons: tuple[str, ...]
+
+    @property
+    def details(self) -> str:
+        """What speaks for the grade, in whole sentences: the doubt about every score first, then this score's own."""
+        own = as_title("; ".join(self.reasons)) + "." if self.reasons else ""
+        if not self.general:
+            return own or _(
+                "The interval stays within one band; the measurements behind it are recent and mostly complete."
+            )
+        apart = _("Apart from that, which concerns everybody: {grade}.", grade=_(self.own))
+        return " ".join(filter(None, (f"{as_title(self.general)}.", apart, own)))
 
 
 def confidence(
@@ -53,44 +73,42 @@ def confidence(
         *_unsteady(shares, settings),
     ]
     if prediction.by_history:
-        return Confidence("low", (_("scored by age and injury history alone"), *doubts), "low")
-    own = GRADES[min(len(doubts), 2)]
-    if ranking != "better":
-        return Confidence("low", (_(_GENERAL[ranking]), *doubts), own)
-    return Confidence(own, tuple(doubts), own)
+        doubts.insert(0, Doubt(_("scored by age and injury history alone"), steps=2))
+    own = GRADES[min(sum(doubt.steps for doubt in doubts), 2)]
+    general = "" if ranking == "better" or prediction.by_history else _(_GENERAL[ranking])
+    return Confidence("low" if general else own, general, own, tuple(doubt.text for doubt in doubts))
 
 
-def _wide(prediction: Prediction, base_rate: float, settings: ReportSettings) -> list[str]:
-    """Whether the interval settles on which side of the lowest band the score lies; one over all bands doubts twice."""
+def _wide(prediction: Prediction, base_rate: float, settings: ReportSettings) -> list[Doubt]:
+    """Whether the interval settles on which side of the lowest band the score lies; one over many bands doubts more."""
     lowest = settings.band_of(prediction.lower, base_rate)
     highest = settings.band_of(prediction.upper, base_rate)
     bands = {"lowest": lowest.label.lower(), "highest": highest.label.lower()}
-    found = []
-    if lowest.rank == 0 and highest.rank > 0:
-        found.append(_("the interval reaches from {lowest} to {highest}", **bands))
-    if highest.rank - lowest.rank + 1 >= settings.bands_spanned:
-        found.append(_("it covers {n} bands", n=highest.rank - lowest.rank + 1))
-    return found
+    steps = (lowest.rank == 0 < highest.rank) + (highest.rank - lowest.rank + 1 >= settings.bands_spanned)
+    return [Doubt(_("the interval reaches from {lowest} to {highest}", **bands), steps)] if steps else []
 
 
-def _unsteady(shares: tuple[FactorShare, ...], settings: ReportSettings) -> list[str]:
-    """The factor that raises most, if other athletes to learn from would likely have named another."""
+def _unsteady(shares: tuple[FactorShare, ...], settings: ReportSettings) -> list[Doubt]:
+    """The factor that raises most, if other athletes to learn from would likely have named another.
+
+    The factors after it lower nothing: each that is uncertain says so where it is named.
+    """
     raising = [share for share in shares if share.is_raising and share.factor.modifiable]
     if not raising or not raising[0].steadiness < settings.uncertain_below:
         return []
-    return [_("{factor} leads in few of the model's members", factor=raising[0].factor.label.lower())]
+    return [Doubt(_("its first reason is uncertain ({factor})", factor=raising[0].name))]
 
 
-def _incomplete(prediction: Prediction, settings: ReportSettings) -> list[str]:
+def _incomplete(prediction: Prediction, settings: ReportSettings) -> list[Doubt]:
     if not prediction.share_missing > settings.share_missing:
         return []
     missing = with_unit(number(100 * prediction.share_missing), "%")
-    return [_("{percent} of the model's measurements are missing", percent=missing)]
+    return [Doubt(_("{percent} of the model's measurements are missing", percent=missing))]
 
 
-def _old(shares: tuple[FactorShare, ...], settings: ReportSettings) -> list[str]:
+def _old(shares: tuple[FactorShare, ...], settings: ReportSettings) -> list[Doubt]:
     """The measurement that raises most, if it can change and is old; the age of an old injury is no doubt."""
     raising = [share.leading for share in shares if share.is_raising and share.factor.modifiable]
     if not raising or raising[0].age_days is None or raising[0].age_days <= settings.old_after_days:
         return []
-    return [_("{measurement} was measured {age}", measurement=raising[0].label, age=raising[0].age)]
+    return [Doubt(_("{measurement} was measured {age}", measurement=raising[0].label, age=raising[0].age))]

@@ -14,11 +14,11 @@ from features.factors import Factor
 from features.specs import FeatureSpec
 from serving.report.cautions import cautions
 from serving.report.change import Change, change
-from serving.report.comparison import Comparison, compare
+from serving.report.comparison import Comparison, compare, standing
 from serving.report.confidence import Confidence, confidence
 from serving.report.facts import MetricsTable, ModelFacts, RankingEvidence, model_facts
 from serving.report.gaps import DataGap, SquadSources, data_gaps, squad_sources
-from serving.report.language import _, dynamic, list_text, span_text, speaking
+from serving.report.language import _, dynamic, list_text, ngettext, span_text, speaking
 from serving.report.outcomes import Judge, TrackRecord, onsets_by_athlete, track_record
 from serving.report.reasons import Explainer, FactorShare
 from serving.report.runs import (
@@ -34,7 +34,7 @@ from serving.report.runs import (
 from serving.report.settings import Band, ReportSettings
 from serving.report.supposing import in_words
 from serving.report.timeline import Mark, Timeline, TimelineSource, marks_of
-from serving.report.wording import age
+from serving.report.wording import age, as_title
 from serving.what_if import Ask
 
 RECENT_INJURY_DAYS = 730
@@ -45,7 +45,11 @@ TRACKS = 5
 
 @dataclass(frozen=True)
 class AthleteRow:
-    """One scored athlete. `named` are the factors worth naming, the strongest first, raising or lowering."""
+    """One scored athlete. `named` are the factors worth naming, the strongest first, raising or lowering.
+
+    `unmeasured` says which other missing measurements move the score, `silent` which daily sources are, `returned` how
+    lately the athlete was cleared to play, `standing` where squad and own usual disagree on the score; "" if nothing.
+    """
 
     athlete_id: str
     anchor: str
@@ -64,6 +68,10 @@ class AthleteRow:
     comparison: Comparison
     by_history: str
     """Why the score is by age and injury history alone; "" for a score of the model."""
+    unmeasured: str
+    silent: str
+    returned: str
+    standing: str
 
 
 @dataclass(frozen=True)
@@ -133,6 +141,14 @@ class NamedGap:
 
 
 @dataclass(frozen=True)
+class NeverRecorded:
+    """A daily source and those of the scored who never had it."""
+
+    source: str
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class WeeklyReport:
     """The whole report of one squad and day."""
 
@@ -150,6 +166,7 @@ class WeeklyReport:
     rows: tuple[AthleteRow, ...]
     not_scored: tuple[NotScored, ...]
     gaps: tuple[NamedGap, ...]
+    never: tuple[NeverRecorded, ...]
     sources: SquadSources
     pages: tuple[AthletePage, ...]
     record: TrackRecord
@@ -214,7 +231,13 @@ def build_report(
 
 
 def _translated(factor: Factor) -> Factor:
-    return replace(factor, label=dynamic(factor.label), wording=dynamic(factor.wording), prompt=dynamic(factor.prompt))
+    return replace(
+        factor,
+        label=dynamic(factor.label),
+        measures=dynamic(factor.measures),
+        wording=dynamic(factor.wording),
+        prompt=dynamic(factor.prompt),
+    )
 
 
 @dataclass(frozen=True)
@@ -291,6 +314,7 @@ class _Maker:
             rows=rows,
             not_scored=self._not_scored(),
             gaps=self._gaps(),
+            never=self._never(),
             sources=squad_sources(self.tables),
             pages=self._pages(flags),
             record=track_record(weeks, self.judge, self.names),
@@ -325,6 +349,7 @@ class _Maker:
     def _row(
         self, item: Prediction, anchor: str, shares: tuple[FactorShare, ...], week_ago: Run | None, is_flagged: bool
     ) -> AthleteRow:
+        named, compared = _worth_naming(shares, self.settings), self._compared(item, shares)
         return AthleteRow(
             athlete_id=item.athlete_id,
             anchor=anchor,
@@ -336,13 +361,26 @@ class _Maker:
             band=self.judge.band(item),
             change=change(item, week_ago, self.judge),
             shares=shares,
-            named=_worth_naming(shares, self.settings),
+            named=named,
             share_missing=item.share_missing,
             confidence=confidence(item, shares, self.base_rate, self.ranking, self.settings),
             is_flagged=is_flagged,
-            comparison=self._compared(item, shares),
+            comparison=compared,
             by_history=item.reason if item.by_history else "",
+            unmeasured=_unmeasured(shares, named, self.settings),
+            silent="; ".join(self.gaps[item.athlete_id].silent),
+            returned=self._returned(item.athlete_id),
+            standing=standing(compared, self.settings.stands_out),
         )
+
+    def _returned(self, athlete_id: str) -> str:
+        """How lately the athlete was cleared to play, and from what; "" if not within the settings' days."""
+        marks = marks_of(athlete_id, self.tables)
+        last = next((mark for mark in reversed(marks) if mark.is_return and mark.date <= self.date), None)
+        if last is None or (self.date - last.date).days > self.settings.just_returned_days:
+            return ""
+        days = (self.date - last.date).days
+        return ngettext("just returned ({n} day)", "just returned ({n} days)", days)
 
     def _squad_mean(self, now: pd.DataFrame) -> dict[str, float]:
         """Each factor's mean contribution over those whom the model scored this morning."""
@@ -382,13 +420,25 @@ class _Maker:
         found = [NotScored(self.names[athlete], reason) for athlete, reason in (abstained | unseen).items()]
         return tuple(sorted(found, key=lambda item: item.name))
 
-    def _gaps(self) -> tuple[NamedGap, ...]:
+    @cached_property
+    def gaps(self) -> dict[str, DataGap]:
         missing = {item.athlete_id: item.share_missing for item in self.run.scored}
-        gaps = data_gaps(missing, self.tables, self.date, self.settings.silent_after_days)
-        named = [NamedGap(self.names[gap.athlete_id], gap) for gap in gaps]
+        found = data_gaps(missing, self.tables, self.date, self.settings.silent_after_days)
+        return {gap.athlete_id: gap for gap in found}
+
+    def _gaps(self) -> tuple[NamedGap, ...]:
+        named = [NamedGap(self.names[gap.athlete_id], gap) for gap in self.gaps.values()]
         return tuple(
-            sorted(named, key=lambda item: (-len(item.gap.notes), -_or_zero(item.gap.share_missing), item.name))
+            sorted(named, key=lambda item: (-len(item.gap.silent), -_or_zero(item.gap.share_missing), item.name))
         )
+
+    def _never(self) -> tuple[NeverRecorded, ...]:
+        """Each daily source that only a part of the squad has, with those who never had it."""
+        found: dict[str, list[str]] = {}
+        for gap in self.gaps.values():
+            for source in gap.never:
+                found.setdefault(source, []).append(self.names[gap.athlete_id])
+        return tuple(NeverRecorded(source, tuple(sorted(names))) for source, names in found.items())
 
     def _pages(self, flags: Sequence[Flag]) -> tuple[AthletePage, ...]:
         first = self.date - pd.Timedelta(weeks=self.settings.timeline_weeks)
@@ -402,7 +452,7 @@ class _Maker:
 
     def _page(self, flag: Flag, source: TimelineSource) -> AthletePage:
         strongest = sorted(flag.row.shares, key=lambda share: -abs(share.contribution))[:TRACKS]
-        keys = [(share.factor.key, share.factor.label) for share in strongest]
+        keys = [(share.factor.key, share.name) for share in strongest]
         return AthletePage(
             flag=flag,
             timeline=source.of(flag.row.athlete_id, keys),
@@ -442,8 +492,8 @@ class _Maker:
 
 
 def _squads(athletes: pd.DataFrame, settings: ReportSettings) -> dict[str, str]:
-    pairs = zip(athletes["athlete_id"], athletes["squad"], strict=True)
-    return {str(athlete): settings.squads.get(text_or_empty(squad), text_or_empty(squad)) for athlete, squad in pairs}
+    pairs = zip(athletes["athlete_id"], map(text_or_empty, athletes["squad"]), strict=True)
+    return {str(athlete): dynamic(settings.squads.get(squad, squad)) for athlete, squad in pairs}
 
 
 def _worth_naming(shares: Sequence[FactorShare], settings: ReportSettings) -> tuple[FactorShare, ...]:
@@ -470,9 +520,27 @@ def _flag(row: AthleteRow, settings: ReportSettings, injuries: tuple[str, ...]) 
     return Flag(row, _sentence(workable, fixed, settings), facts, injuries, _checks(workable))
 
 
+def _unmeasured(shares: Sequence[FactorShare], named: Sequence[FactorShare], settings: ReportSettings) -> str:
+    """The missing measurements that move a score as much as a named factor must, without those that lead one."""
+    least, leading = math.log(settings.smallest_odds), [share.leading for share in named]
+    reasons = [reason for share in shares if share.factor.modifiable for reason in share.reasons]
+    found = [each for each in reasons if not each.is_measured and abs(each.contribution) >= least]
+    labels = [each.label for each in found if each not in leading]
+    if not labels:
+        return ""
+    return _(
+        "Not measured: {measurements}. The model takes the average of those not measured, which moves this score",
+        measurements=list_text(labels),
+    )
+
+
 def _sentence(workable: Sequence[FactorShare], fixed: Sequence[FactorShare], settings: ReportSettings) -> str:
+    """What raises the score; what is not measured is told after it and is no reason about the athlete."""
+    measured = [_reason(share, settings) for share in workable if share.leading.is_measured]
+    missing = [f"{as_title(share.leading.text)}." for share in workable if not share.leading.is_measured]
     if workable:
-        return _("Raised mostly by: {reasons}.", reasons="; ".join(_reason(share, settings) for share in workable))
+        raised = [_("Raised mostly by: {reasons}.", reasons="; ".join(measured))] if measured else []
+        return " ".join([*raised, *missing])
     if fixed:
         return _("Nothing that can be worked on raises this score; it comes from the fixed facts below.")
     return _("No single factor stands out: many small contributions add up.")
@@ -486,7 +554,7 @@ def _reason(share: FactorShare, settings: ReportSettings) -> str:
 
 def _checks(workable: Sequence[FactorShare]) -> tuple[Check, ...]:
     return tuple(
-        Check(share.factor.label, share.factor.prompt, share.leading.evidence, "; ".join(share.factor.references))
+        Check(share.name, share.factor.prompt, share.leading.evidence, "; ".join(share.factor.references))
         for share in workable[:2]
     )
 

@@ -23,17 +23,21 @@ COUNTED_DAYS = 28
 
 @dataclass(frozen=True)
 class DataGap:
-    """One athlete's gaps. A count of days is None where the squad has no such source."""
+    """One athlete's gaps: sources that fell silent, and those that never said anything.
+
+    A count of days is None where the squad has no such source.
+    """
 
     athlete_id: str
     share_missing: float
-    notes: tuple[str, ...]
+    silent: tuple[str, ...]
+    never: tuple[str, ...]
     form_days: int | None
     night_days: int | None
 
     @property
     def is_gap(self) -> bool:
-        return bool(self.notes)
+        return bool(self.silent)
 
 
 @dataclass(frozen=True)
@@ -64,16 +68,18 @@ def data_gaps(
     gaps = []
     for athlete, share in shares_missing.items():
         ends = {name: (covered_to.get((athlete, name)), last_rows[name].get(athlete)) for name in DAILY}
-        notes = _notes(ends, [name for name in DAILY if not tables[name].empty], limit, date)
+        present = [name for name in DAILY if not tables[name].empty]
+        never = [name for name in present if ends[name] == (None, None)]
+        silent = _silent(ends, [name for name in present if name not in never], limit, date)
         forms, nights = (None if tables[name].empty else counts[name].get(athlete, 0) for name in counts)
-        gaps.append(DataGap(athlete, share, notes, forms, nights))
+        gaps.append(DataGap(athlete, share, silent, tuple(_(DAILY[name]) for name in never), forms, nights))
     return tuple(gaps)
 
 
 Ends = tuple[pd.Timestamp | None, pd.Timestamp | None]
 
 
-def _notes(
+def _silent(
     ends: Mapping[str, Ends], present: Sequence[str], limit: pd.Timestamp, date: pd.Timestamp
 ) -> tuple[str, ...]:
     found = [_note(name, *ends[name], limit, date) for name in present]
@@ -90,8 +96,6 @@ def _note(
     """What is silent, or "". An athlete without a session inside coverage rested: that is no gap."""
     words = _(DAILY[name])
     last_heard = covered_to if name == "sessions" else last_row
-    if covered_to is None and last_row is None:
-        return _("{source}: never recorded", source=words)
     if covered_to is not None and covered_to < limit:
         return _("{source}: silent since {when}", source=words, when=_since(covered_to, date))
     if last_heard is None:

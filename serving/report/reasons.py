@@ -12,11 +12,21 @@ import pandas as pd
 from configs.errors import IntegrityError
 from features.factors import Factor
 from features.specs import FeatureSpec
-from serving.report.comparison import told_against
+from serving.report.comparison import Reference, is_ordinary, shows_state, told_against
 from serving.report.language import _, dynamic
 from serving.report.runs import text_or_empty
 from serving.report.stored import stored
-from serving.report.wording import GRADES, SHORT_GRADES, WITHOUT_USUAL, Other, measure, measured_age, phrase
+from serving.report.wording import (
+    GRADES,
+    SHORT_GRADES,
+    WITHOUT_USUAL,
+    Other,
+    is_own_comparison,
+    measure,
+    measured_age,
+    not_measured,
+    phrase,
+)
 
 
 @dataclass(frozen=True)
@@ -39,6 +49,8 @@ class Reason:
     is_measured: bool
     is_told: bool
     """Whether `text` says why: some reference lies on the side that the contribution asks for."""
+    shows_state: bool
+    """Whether it shows the state that its factor is called by (serving/report/comparison.py)."""
     evidence: str
     grade: str
 
@@ -79,6 +91,12 @@ class FactorShare:
     @property
     def is_raising(self) -> bool:
         return self.contribution > 0
+
+    @property
+    def name(self) -> str:
+        """The factor's label where the leading measurement shows that state; else what is measured."""
+        shown = not self.factor.modifiable or (self.is_raising and self.leading.shows_state)
+        return self.factor.label if shown else self.factor.measures or self.factor.label
 
 
 @dataclass(frozen=True)
@@ -133,29 +151,49 @@ class Explainer:
     def _reason(self, spec: FeatureSpec, row: Mapping[Hashable, Any]) -> Reason:
         value, usual = _figure(row["value"]), _figure(row["own_usual_value"])
         squad, training = _figure(row.get("squad_value")), _figure(row.get("training_value"))
-        reference = told_against(spec, value, _figure(row["contribution"]), usual, squad, training)
-        other = (
-            None if reference is None or reference.held == "own" else Other(reference.value, reference.held == "squad")
-        )
+        contribution = _figure(row["contribution"])
+        figures = Figures(value, usual, _figure(row.get("own_low_value")), _figure(row.get("own_high_value")), squad)
+        reference = told_against(spec, value, contribution, usual, squad, training)
         is_fact = spec.factor in WITHOUT_USUAL
         measured_on = None if pd.isna(row["value_date"]) else pd.Timestamp(row["value_date"])
-        missing = stored(text_or_empty(row["reason_missing"])) or None
         return Reason(
             feature=spec.name,
             label=dynamic(spec.label),
-            text=phrase(spec, value, usual, measured_on, self.date, missing, None if is_fact else other),
-            contribution=_figure(row["contribution"]),
+            text=self._text(spec, row, figures, reference, measured_on),
+            contribution=contribution,
             value=measure(value, spec.unit),
             own_usual="–" if math.isnan(usual) or is_fact else measure(usual, spec.unit),
             squad="–" if math.isnan(squad) else measure(squad, spec.unit),
-            figures=Figures(value, usual, _figure(row.get("own_low_value")), _figure(row.get("own_high_value")), squad),
+            figures=figures,
             age=measured_age(spec, measured_on, self.date) if not math.isnan(value) else "",
             age_days=None if measured_on is None else (self.date - measured_on).days,
             is_measured=not math.isnan(value),
             is_told=is_fact or math.isnan(value) or reference is not None,
+            shows_state=shows_state(spec, contribution, reference),
             evidence=_(GRADES[spec.evidence]) if spec.evidence in GRADES else _("evidence not graded"),
             grade=_(SHORT_GRADES[spec.evidence]) if spec.evidence in GRADES else _("Not graded"),
         )
+
+    def _text(
+        self,
+        spec: FeatureSpec,
+        row: Mapping[Hashable, Any],
+        at: Figures,
+        reference: Reference | None,
+        measured_on: pd.Timestamp | None,
+    ) -> str:
+        """The measurement against its reference, and whether it is an ordinary one by the other."""
+        if math.isnan(at.value):
+            return not_measured(spec, stored(text_or_empty(row["reason_missing"])), _figure(row["contribution"]))
+        other, ordinary_squad = None, math.nan
+        if reference is None or spec.factor in WITHOUT_USUAL:
+            pass
+        elif reference.held != "own":
+            as_usual = is_ordinary(at.value, at.own_usual, at.low, at.high)
+            other = Other(reference.value, reference.held == "squad", as_usual)
+        elif not is_own_comparison(spec) and is_ordinary(at.value, at.squad):
+            ordinary_squad = at.squad
+        return phrase(spec, at.value, at.own_usual, measured_on, self.date, other, ordinary_squad)
 
 
 def _figure(value: Any) -> float:

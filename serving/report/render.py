@@ -135,7 +135,7 @@ def against_words(row: AthleteRow) -> str:
         found.append(_("{n} times the odds of the squad's middle score today", n=decimal(row.comparison.squad_odds, 1)))
     if not math.isnan(row.comparison.usual_odds):
         found.append(_("{n} times the odds at own usual", n=decimal(row.comparison.usual_odds, 1)))
-    return "; ".join(found) or "–"
+    return "; ".join(filter(None, (*found, row.standing))) or "–"
 
 
 def points(value: float) -> str:

@@ -38,6 +38,8 @@ class ReportSettings:
     reasons: int
     smallest_odds: float
     silent_after_days: int
+    just_returned_days: int
+    stands_out: float
     old_after_days: int
     share_missing: float
     bands_spanned: int
@@ -87,6 +89,8 @@ _SECTIONS: Mapping[str, tuple[str, ...]] = {
         "reasons",
         "smallest_odds",
         "silent_after_days",
+        "just_returned_days",
+        "stands_out",
     ),
     "confidence": ("old_after_days", "share_missing", "bands_spanned"),
     "stability": ("uncertain_below", "hidden_below"),
@@ -98,7 +102,10 @@ _PLAIN = {"title", "language", "horizon_days", "alerts", "bands", "squads", "wor
 
 
 def load_report_settings(folder: Path | None = None) -> ReportSettings:
-    """configs/report.toml, or the copy in `folder`; raises ConfigError with the entry that is wrong."""
+    """configs/report.toml, or the copy in `folder`; raises ConfigError with the entry that is wrong.
+
+    Numbers that a club's copy lacks, for instance of an earlier version, are those shipped; an unknown one is refused.
+    """
     content = load("report.toml", folder)
     reject_unknown(content, _PLAIN | set(_SECTIONS), "report.toml")
     language = str(content.get("language", SOURCE))
@@ -128,8 +135,9 @@ def _words(content: Mapping[str, Any]) -> dict[str, dict[str, str]]:
 
 def _section(content: Mapping[str, Any], name: str, keys: tuple[str, ...]) -> dict[str, Any]:
     where = f"report.toml, [{name}]"
-    section = dict(_entry(content, name, "report.toml"))
-    reject_unknown(section, set(keys), where)
+    own = dict(content.get(name, {}))
+    reject_unknown(own, set(keys), where)
+    section = load("report.toml")[name] | own
     return {key: _positive(section, key, where) for key in keys}
 
 

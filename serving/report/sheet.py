@@ -70,6 +70,7 @@ def _header(report: WeeklyReport) -> list[str]:
         _("Fixed facts"),
         _("Injuries in two years"),
         _("Confidence"),
+        _("Notes"),
         _("Measurements missing (share)"),
         _("Not scored, or not by the model: why"),
     ]
@@ -99,11 +100,12 @@ def _score(report: WeeklyReport, row: AthleteRow) -> list[Cell]:
 def _reasons(row: AthleteRow, flag: Flag | None) -> list[Cell]:
     return [
         as_title(row.change.text),
-        flag.sentence if flag else "; ".join(f"{share.factor.label}: {share.leading.text}" for share in row.named),
+        flag.sentence if flag else "; ".join(f"{share.name}: {share.leading.text}" for share in row.named),
         " ".join(check.prompt for check in flag.checks) if flag else "",
         as_title("; ".join(flag.fixed)) if flag else "",
         as_title("; ".join(flag.injuries)) if flag else "",
-        as_title("; ".join((_(row.confidence.grade), *row.confidence.reasons))),
+        f"{as_title(_(row.confidence.grade))}. {row.confidence.details}",
+        "; ".join(as_title(note) for note in (row.returned, row.standing, row.silent, row.unmeasured) if note),
         _figure(row.share_missing),
         as_title(row.by_history),
     ]
@@ -137,7 +139,7 @@ def _fill(sheet: Any, report: WeeklyReport) -> None:
     for cell in sheet[1]:
         cell.font, cell.alignment = Font(bold=True), Alignment(wrap_text=True, vertical="top")
     shares = (9, 9, 9) if report.shows_percent else ()
-    widths = (14, 14, 12, 9, 11, 26, *shares, 13, 30, 70, 55, 30, 30, 40, 11, 40)
+    widths = (14, 14, 12, 9, 11, 26, *shares, 13, 30, 70, 55, 30, 30, 40, 40, 11, 40)
     for column, width in zip(sheet.columns, widths, strict=True):
         sheet.column_dimensions[column[0].column_letter].width = width
     sheet.freeze_panes, sheet.auto_filter.ref = "B2", sheet.dimensions

@@ -70,6 +70,8 @@ _UNITS = {
 _NO_RATIO = ("%", "ratio", "", "deg", "deg/N", "1/N", "d", "y", "bpm", "SD", "ln ms", *_FLAG)
 _MULTIPLE = " as multiple of "
 _TESTED = ("strength_tests", "screenings")
+_COUNTED, _HAPPENED = ("sum", "count", "day_count"), ("sessions", "interventions")
+"""Aggregates and tables of what happened: the age is that of the last one, and nothing was measured on that day."""
 
 
 def number(value: float, decimals: int = 0) -> str:
@@ -134,22 +136,43 @@ def phrase(
     own_usual: float,
     value_date: pd.Timestamp | None,
     date: pd.Timestamp,
-    reason_missing: str | None = None,
     other: Other | None = None,
+    ordinary_squad: float = math.nan,
 ) -> str:
     """A measurement in words, for use within a sentence, against own usual or against `other`.
 
-    "sprint distance, last 7 days: 1.9 times own usual (1,240 m against 650 m)"
+    "sprint distance, last 7 days: 1.9 times own usual (1,240 m against 650 m)". `ordinary_squad` is the squad's value
+    today where the measurement differs from own usual but not from the squad.
     """
-    if math.isnan(value):
-        if reason_missing:
-            return _("{label}: not measured ({reason})", label=dynamic(spec.label), reason=reason_missing)
-        return _("{label}: not measured", label=dynamic(spec.label))
     label, body, bracket = _described(spec, value, own_usual)
     if other is not None:
-        body, bracket = _against_other(spec, value, own_usual, other)
-    notes = [note for note in (bracket, _age_note(spec, value_date, date)) if note]
+        shown = body if multiple_of(spec.label) else _held(spec, value)
+        body, bracket = _against_other(spec, value, own_usual, other, shown)
+    ordinary = "" if math.isnan(ordinary_squad) else _ordinary_squad(spec, ordinary_squad)
+    notes = [note for note in (bracket, ordinary, _age_note(spec, value_date, date)) if note]
     return f"{label}: {body}" + (f" ({'; '.join(notes)})" if notes else "")
+
+
+def not_measured(spec: FeatureSpec, reason: str, contribution: float) -> str:
+    """A measurement that is missing: why, and what the model does without it. It says nothing about the athlete."""
+    label = dynamic(spec.label)
+    if spec.factor in WITHOUT_USUAL:
+        return _("{label}: {reason}", label=label, reason=reason or _("not known"))
+    if reason:
+        said = _("{label}: not measured ({reason})", label=label, reason=reason)
+    else:
+        said = _("{label}: not measured", label=label)
+    if contribution > 0:
+        return _(
+            "{not_measured}. The model takes the average of those not measured; this raises the score and says "
+            "nothing about the athlete",
+            not_measured=said,
+        )
+    return _(
+        "{not_measured}. The model takes the average of those not measured; this lowers the score and says nothing "
+        "about the athlete",
+        not_measured=said,
+    )
 
 
 def _described(spec: FeatureSpec, value: float, own_usual: float) -> tuple[str, str, str]:
@@ -178,21 +201,62 @@ def _described(spec: FeatureSpec, value: float, own_usual: float) -> tuple[str, 
 
 @dataclass(frozen=True)
 class Other:
-    """Another reference than own usual: its value, and its sentences with braces (translated where they are used)."""
+    """Another reference than own usual: the squad today or the model's data, and the middle value there.
+
+    `is_as_usual` is True where the measurement is an ordinary one for the athlete.
+    """
 
     value: float
     is_squad: bool
+    is_as_usual: bool = False
 
 
-def _against_other(spec: FeatureSpec, value: float, own_usual: float, other: Other) -> tuple[str, str]:
+def _against_other(spec: FeatureSpec, value: float, own_usual: float, other: Other, shown: str) -> tuple[str, str]:
     """What is said against the squad or the model's data, and what stands in brackets behind it."""
-    usual = "" if spec.factor in WITHOUT_USUAL else _usual(own_usual, measure(own_usual, spec.unit))
-    shown, theirs = measure(value, spec.unit), measure(other.value, spec.unit)
-    if other.is_squad:
-        against = _("squad today {value}", value=theirs)
+    theirs, usual = (_held(spec, each) for each in (other.value, own_usual))
+    if spec.unit in _FLAG:
+        body, against = shown, _("squad today {value}", value=theirs) if other.is_squad else ""
     else:
-        against = _("middle of the model's data {value}", value=theirs)
-    return shown, "; ".join(note for note in (against, usual) if note)
+        body, against = _beside(shown, value > other.value, other.is_squad), theirs
+    if math.isnan(own_usual) or is_own_comparison(spec):
+        return body, against
+    if other.is_as_usual:
+        return body, "; ".join(filter(None, (against, _("ordinary for this athlete: {value}", value=usual))))
+    return body, "; ".join(filter(None, (against, _own_beside(usual, value > own_usual))))
+
+
+def _held(spec: FeatureSpec, value: float) -> str:
+    """A value beside that of others; one that is itself a difference keeps its sign."""
+    is_difference = isinstance(spec, DerivedSpec) and spec.derive in (
+        "difference",
+        "change_pct",
+        "signed_asymmetry_pct",
+    )
+    return _signed(value, spec.unit) if is_difference or spec.unit == "SD" else measure(value, spec.unit)
+
+
+def _beside(shown: str, is_above: bool, is_squad: bool) -> str:
+    if is_squad and is_above:
+        return _("{value}, above the squad today", value=shown)
+    if is_squad:
+        return _("{value}, below the squad today", value=shown)
+    if is_above:
+        return _("{value}, above the middle of the model's data", value=shown)
+    return _("{value}, below the middle of the model's data", value=shown)
+
+
+def _own_beside(usual: str, is_above: bool) -> str:
+    return _("above own usual: {value}", value=usual) if is_above else _("below own usual: {value}", value=usual)
+
+
+def _ordinary_squad(spec: FeatureSpec, squad: float) -> str:
+    return _("ordinary for this squad: {value}", value=measure(squad, spec.unit))
+
+
+def is_own_comparison(spec: FeatureSpec) -> bool:
+    """True for a measurement that already says how far it is from the athlete's own usual."""
+    is_change = isinstance(spec, DerivedSpec) and spec.derive == "change_pct"
+    return is_change or spec.unit == "SD" or multiple_of(spec.label) is not None
 
 
 def multiple_of(label: str) -> tuple[str, str] | None:
@@ -259,6 +323,9 @@ def _age_note(spec: FeatureSpec, value_date: pd.Timestamp | None, date: pd.Times
         return ""
     if spec.factor == "injury_history":
         return _("latest {age}", age=found)
+    if isinstance(spec, WindowSpec) and spec.aggregate in _COUNTED and spec.table in _HAPPENED:
+        is_load = spec.table == "sessions" and spec.aggregate == "sum"
+        return _("last session {age}", age=found) if is_load else _("last one {age}", age=found)
     return _("tested {age}", age=found) if _is_test(spec) else _("measured {age}", age=found)
 
 
