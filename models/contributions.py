@@ -15,7 +15,7 @@ from models.estimator import PREDICTION_THREADS, Bag, boosters, tree_scores, val
 from models.odds import Floats
 from models.treeshap import Forest, forest_of
 
-ROWS_FOR_FOREST = 16
+ROWS_FOR_FOREST = 12
 """Fewer rows are explained by LightGBM, which is ready at once. A morning explains a squad twice, today and at its own
 usual, and a shipped bag's trees are read in the time that LightGBM needs for so many (docs/explanations.md)."""
 
