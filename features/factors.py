@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -27,22 +28,27 @@ class Factor:
     modifiable: bool
     prompt: str
     references: tuple[str, ...]
-    measures: str = ""
-    """Empty in a club's or a bundle's older factors: the label then serves for both."""
+    measures: str
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
 
 
 def from_json(content: Mapping[str, Any]) -> Factor:
-    """The factor that `Factor.as_json` wrote."""
-    return Factor(**{**content, "references": tuple(content["references"])})
+    """The factor that `Factor.as_json` wrote. What an earlier version did not write yet, `measures`, is as shipped."""
+    measures = _shipped_measures().get(content["key"], content["label"])
+    return Factor(**{"measures": measures, **content, "references": tuple(content["references"])})
+
+
+@cache
+def _shipped_measures() -> dict[str, str]:
+    return {key: content["measures"] for key, content in load("factors.toml").items()}
 
 
 def load_factors(folder: Path | None = None) -> dict[str, Factor]:
     """The factors of configs/factors.toml by key, in the file's order."""
     known = {field.name for field in fields(Factor)} - {"key"}
-    needed = known - {"measures"}
+    needed = known - {"measures"}  # a file of an earlier version takes those shipped
     factors = {}
     for key, content in load("factors.toml", folder).items():
         if not isinstance(content, dict):

@@ -261,9 +261,11 @@ def test_a_factor_is_called_by_its_state_only_where_a_measurement_shows_it(
     assert share.leading.text.partition(": ")[2] == said
 
 
-def test_factors_of_an_earlier_bundle_keep_their_label() -> None:
-    factor = from_json({key: value for key, value in load_factors()["recovery"].as_json().items() if key != "measures"})
-    assert FactorShare(factor, -0.2, explained("sleep_7d", 8, -0.2, 7, 7).reasons).name == "Recovery"
+def test_factors_of_an_earlier_bundle_are_called_by_what_is_shipped_or_their_label() -> None:
+    older = {key: value for key, value in load_factors()["recovery"].as_json().items() if key != "measures"}
+    reasons = explained("sleep_7d", 8, -0.2, 7, 7).reasons
+    assert FactorShare(from_json(older), -0.2, reasons).name == "Sleep, heart rate and recovery"
+    assert FactorShare(from_json({**older, "key": "own_one"}), -0.2, reasons).name == "Recovery"
 
 
 def test_what_is_not_measured_is_no_reason_about_the_athlete(given: Given, report: WeeklyReport) -> None:

@@ -96,7 +96,7 @@ class FactorShare:
     def name(self) -> str:
         """The factor's label where the leading measurement shows that state; else what is measured."""
         shown = not self.factor.modifiable or (self.is_raising and self.leading.shows_state)
-        return self.factor.label if shown else self.factor.measures or self.factor.label
+        return self.factor.label if shown else self.factor.measures
 
 
 @dataclass(frozen=True)
