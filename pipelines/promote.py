@@ -235,7 +235,7 @@ def _decision(
         action, after, reason = "kept", champion, "; ".join(findings.refusals)
     else:
         action, after, reason = "promoted", candidate, "passes the gate, and is estimated better than the champion"
-    figures = {**findings.figures, "gate": list(findings.refusals) or ["passes"]}
+    figures = {**findings.figures, "gate": list(findings.refusals)}
     return Decision(action, champion, after, candidate, reason, force is not None, figures)
 
 

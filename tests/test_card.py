@@ -237,7 +237,11 @@ def test_the_promotion_gate_is_read_from_the_log_line_about_this_version() -> No
              "reason": "not shown better", "figures": {"gate": ["slope does not hold 1"]}}  # fmt: skip
     assert line(card(), "V16").state == "not met"
     assert outcomes_of(card(history=history, promotions=[entry]), "V16") == ["failed"]
-    assert outcomes_of(card(history=history, promotions=[entry | {"figures": {}}]), "V16") == ["passed"]
+    passed = entry | {"action": "promoted", "figures": {"gate": []}}
+    assert outcomes_of(card(history=history, promotions=[passed]), "V16") == ["passed"]
+    back = entry | {"action": "rolled back", "figures": {}}
+    assert outcomes_of(card(history=history, promotions=[entry, back]), "V16") == ["failed"]
+    assert outcomes_of(card(history=history, promotions=[back]), "V16") == []
     assert outcomes_of(card(history=history, promotions=[entry | {"candidate": 2}]), "V16") == []
 
 

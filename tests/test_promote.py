@@ -167,7 +167,7 @@ def test_a_rollback_killed_at_its_writes_leaves_the_one_or_the_other_champion_an
 def test_a_later_model_waits_as_challenger_until_a_person_forces_it(own_squad: Squad, tmp_path: Path) -> None:
     store, recipe = ("--store", own_squad.path), ("--configs", own_squad.configs)
     assert log_of(own_squad.path) == [("first", None, 1, False)]
-    assert read_log(own_squad.path)[0].figures["gate"] != ["passes"]
+    assert read_log(own_squad.path)[0].figures["gate"]
     trained = strainwatch("train", *store, *recipe, "--until", "2025-03-30", "--challenger", "--json")
     assert (trained.code, trained.err) == (0, "")
     assert json.loads(trained.out)["promotion"] is None

@@ -102,12 +102,13 @@ def _comparison(facts: Facts) -> Answer:
 
 
 def _promotion(facts: Facts) -> Answer:
-    own = next((each["version"] for each in facts.history if each["label"] == facts.bundle.version), None)
-    asked = [each for each in facts.promotions if own is not None and each["candidate"] == own]
+    own = next((each["version"] for each in facts.history or () if each["label"] == facts.bundle.version), None)
+    about = [each for each in facts.promotions if own is not None and each["candidate"] == own]
+    asked = [each for each in about if "gate" in each["figures"]]  # a rollback asks nothing
     if not asked:
         return not_met("The promotion gate had not been asked about this model when this card was written.")
     last = asked[-1]
-    refused = list(map(str, last["figures"].get("gate", ())))
+    refused = list(map(str, last["figures"]["gate"]))
     told = f"Conditions that do not hold: {'; '.join(refused)}." if refused else "Every condition of promotion holds."
     forced = f", forced by {last['user']}" if last["forced"] else ""
     return met(
