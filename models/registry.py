@@ -156,13 +156,12 @@ def _log_batch(run_id: str, parameters: Mapping[str, Any], metrics: Mapping[str,
 
 def set_alias(store: Path, version: int, alias: Alias) -> None:
     """Point `alias` at a registered version, away from the one that had it; NotReady without that version."""
-    _require_record(_Place.of(store))
-    known = [each.version for each in versions(store)]
-    if version not in known:
-        listed = ", ".join(str(number) for number in known) or "none"
-        raise NotReady(f"version {version} is not registered. Registered: {listed}.")
-    with _without_deprecations(), _writing(store) as place, _connected(place):
-        _client().set_registered_model_alias(NAME, alias, str(version))
+    with held(store) as known:
+        if known.is_registered(version):
+            known.point(alias, version)
+            return
+    listed = ", ".join(str(each.version) for each in versions(store)) or "none"
+    raise NotReady(f"version {version} is not registered. Registered: {listed}.")
 
 
 class Aliases:
@@ -174,7 +173,7 @@ class Aliases:
 
     def is_registered(self, version: int) -> bool:
         """False for a version that never was or was deleted."""
-        return any(int(item.version) == version for item in _client().search_model_versions(f"name = '{NAME}'"))
+        return _registered(version) is not None
 
     def point(self, alias: Alias, version: int) -> None:
         """Move the alias."""
@@ -237,7 +236,7 @@ def bundle_of(store: Path, version: int) -> Bundle:
         try:
             location = _client().get_model_version_download_uri(NAME, str(version))
         except mlflow.exceptions.MlflowException as error:
-            if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            if error.error_code not in _NO_SUCH:
                 raise
             raise NotReady(f"version {version} is not registered.") from error
         return _load(mlflow, place, location)
@@ -248,10 +247,10 @@ def add_to_run(store: Path, version: int, folder: str, files: Sequence[Path]) ->
 
     NotReady without that version.
     """
-    found = next((each for each in versions(store) if each.version == version), None)
-    if found is None:
-        raise NotReady(f"version {version} is not registered.")
     with _without_deprecations(), _writing(store) as place, _connected(place):
+        found = _registered(version)
+        if found is None:
+            raise NotReady(f"version {version} is not registered.")
         from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
         # Not by the client: it remembers where a run's artifacts lay before this store was copied.
@@ -259,6 +258,18 @@ def add_to_run(store: Path, version: int, folder: str, files: Sequence[Path]) ->
         artifacts = get_artifact_repository(run.info.artifact_uri)
         for path in files:
             artifacts.log_artifact(str(path), folder)
+
+
+def _registered(version: int) -> Any:
+    """MLflow's entry of a version, None for one that never was or was deleted."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return _client().get_model_version(NAME, str(version))
+    except MlflowException as error:
+        if error.error_code not in _NO_SUCH:
+            raise
+        return None
 
 
 def _pointed() -> dict[str, int]:
@@ -296,7 +307,7 @@ def recorded(store: Path, name: str) -> Recorded:
         try:
             run = _client().get_run(run_id)
         except mlflow.exceptions.MlflowException as error:
-            if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            if error.error_code not in _NO_SUCH:
                 raise
             listed = ", ".join(f"{each.version} ({each.label})" for each in known) or "none"
             raise WrongArgument(
@@ -334,6 +345,7 @@ def versions(store: Path) -> tuple[VersionStatus, ...]:
     return tuple(sorted(rows, key=lambda row: -row.version))
 
 
+_NO_SUCH = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 _NO_CHAMPION = "no champion yet: run `strainwatch train`."
 
 

@@ -79,8 +79,8 @@ def with_facts(
 
 
 def new_card(store: Store, bundle: Bundle) -> Card:
-    """The card of a model that is about to be registered."""
-    return model_card(Facts(bundle, _kept(bundle), _history(store), _promotions(store)))
+    """The card of a model that is about to be registered; what else is registered it does not ask."""
+    return model_card(Facts(bundle, _kept(bundle), promotions=_promotions(store)))
 
 
 def card_table(card: Card) -> pd.DataFrame:

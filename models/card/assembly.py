@@ -48,7 +48,7 @@ def _tables(*tables: CardTable | None) -> tuple[CardTable, ...]:
 
 def _identity(facts: Facts) -> tuple[tuple[str, str], ...]:
     bundle = facts.bundle
-    registered = next((each for each in facts.history if each["label"] == bundle.version), None)
+    registered = next((each for each in facts.history or () if each["label"] == bundle.version), None)
     place = f"{registered['version']} ({', '.join(registered['aliases']) or 'no alias'})" if registered else ""
     found = {
         "Version": bundle.version,

@@ -43,14 +43,14 @@ class Group:
 class Facts:
     """A bundle and what is known beside it.
 
-    `history` are the registered versions, newest first, as plain mappings (version, label, aliases, registered_at);
-    `promotions` the log of promotions; `predictions` what the store's scores by this version amount to, None where
-    nobody looked.
+    `history` are the registered versions, newest first, as plain mappings (version, label, aliases, registered_at), and
+    `predictions` what the store's scores by this version amount to; None where nobody looked, as before the model is
+    registered. `promotions` is the log of promotions.
     """
 
     bundle: Bundle
     supplied: Supplied = field(default_factory=Supplied)
-    history: Sequence[Mapping[str, Any]] = ()
+    history: Sequence[Mapping[str, Any]] | None = None
     promotions: Sequence[Mapping[str, Any]] = ()
     predictions: Mapping[str, Any] | None = None
 

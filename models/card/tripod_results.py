@@ -196,15 +196,17 @@ def _heterogeneity(facts: Facts) -> Answer:
 
 def _updating(facts: Facts) -> Answer:
     own = facts.bundle.version
-    earlier = [each for each in facts.history if each["label"] != own]
+    earlier = [each for each in facts.history or () if each["label"] != own]
     if not facts.history and not facts.promotions:
-        return not_applicable("The first training of this store: nothing was updated.", "registry")
+        return not_applicable(
+            "No champion had been chosen when this was written: nothing was updated.", "promotion log"
+        )
     listed_versions = ", ".join(f"{each['version']} ({each['registered_at'][:10]})" for each in earlier[:6])
     moves = [f"{each['at'][:10]} {each['action']}: {each['reason']}" for each in facts.promotions][-4:]
     return met(
         f"{many(len(earlier), 'other version')} registered: {listed_versions}." if earlier else "",
         *(f"{move.rstrip('.')}." for move in moves),
-        source="registry, promotion log",
+        source="promotion log" if facts.history is None else "registry, promotion log",
     )
 
 
