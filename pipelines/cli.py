@@ -125,8 +125,12 @@ def ingest(
 
     from pipelines.clock import utc_now
     from pipelines.console import print_json, show_ingest, working
+    from pipelines.data import is_store
     from pipelines.ingest import ingest as run
+    from pipelines.ingest import require_usable
 
+    if not is_store(store):  # a typing error leaves no empty one behind
+        require_usable(source, path, configs)
     with store_run(store, "ingest") as (opened, facts), working("reading and checking"):
         result = run(
             opened,

@@ -17,6 +17,7 @@ from models.bundle import Bundle
 from models.fallback import SCORED_BY as AGE_AND_HISTORY
 from models.registry import champion
 from pipelines.data import Store, read_tables
+from pipelines.meant import athlete_of
 from serving.report.settings import load_report_settings
 from serving.score import Scores, score
 from serving.store import ScoreStore
@@ -217,11 +218,9 @@ def explain_athlete(
     instant = moment(as_of, bundle.target, now)
     settings = load_report_settings(configs_folder)
     scores = score(read_tables(store), instant, bundle, settings, made_at=pd.Timestamp(now).as_unit("us"))
+    known = set(scores.predictions["athlete_id"])
+    athlete_of(athlete_id, known, f"among those known on {instant:%Y-%m-%d}")
     said = scores.predictions[scores.predictions["athlete_id"] == athlete_id]
-    if said.empty:
-        raise NotReady(
-            f"athlete '{athlete_id}' is not known on {instant:%Y-%m-%d}. `strainwatch score --json` counts who is."
-        )
     if said["abstained"].all():
         raise NotReady(f"athlete '{athlete_id}' is not scored on {instant:%Y-%m-%d}: {said['reason'].iloc[0]}.")
     why = scores.explanations[scores.explanations["athlete_id"] == athlete_id]

@@ -29,6 +29,7 @@ from configs.errors import IntegrityError, NotReady, StoreBusy
 from features.tables import SUPERSEDED_AT, TABLES, Tables, as_contract, empty_table
 
 FORMAT = 1
+MARKER = "store.json"
 INGEST = "ingest"
 """Extra column of `read_versions`: the ingest that a row came with."""
 
@@ -68,11 +69,16 @@ class Store:
             lock.release()
 
 
+def is_store(path: Path) -> bool:
+    """Whether a store was made in folder `path`."""
+    return (path / MARKER).is_file()
+
+
 def open_store(path: Path) -> Store:
     """The store in folder `path`, created there on first use (readable by its owner only)."""
     store = Store(path)
-    marker = path / "store.json"
-    if marker.is_file():
+    marker = path / MARKER
+    if is_store(path):
         _check_format(marker)
     else:
         _check_free(path)

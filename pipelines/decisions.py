@@ -6,9 +6,10 @@ from datetime import date, datetime
 
 import pandas as pd
 
-from configs.errors import NotReady, WrongArgument
+from configs.errors import WrongArgument
 from pipelines.daily import score_database
 from pipelines.data import Store, read_tables
+from pipelines.meant import athlete_of
 
 LONGEST = 500
 """Characters: a decision, not a file."""
@@ -24,8 +25,7 @@ def decide(store: Store, athlete_id: str, text: str, day: str | None, by: str, n
     if not 0 < len(words) <= LONGEST:
         raise WrongArgument(f"a decision has 1 to {LONGEST} characters, this one {len(words)}. Say what was decided.")
     about = _day(day, now)
-    if athlete_id not in set(read_tables(store)["athletes"]["athlete_id"]):
-        raise NotReady(f"no athlete {athlete_id} in {store.path}. Ids are those of the report, without names.")
+    athlete_of(athlete_id, set(read_tables(store)["athletes"]["athlete_id"]), "in this store")
     database = score_database(store)
     try:
         database.keep_decision(_row(athlete_id, words, about, by, now))

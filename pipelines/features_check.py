@@ -17,7 +17,8 @@ from features.row_facts import prepare
 from features.specs import FeatureSpec, load_specs
 from features.target import load_target
 from pipelines.data import Store, data_cut, read_tables
-from pipelines.features_command import DAY, Catalogue, close_to, load_catalogue, say, squad_index
+from pipelines.features_command import DAY, Catalogue, load_catalogue, say, squad_index
+from pipelines.meant import close_to
 
 NAME = "features.toml"
 MOST_LISTED = 40

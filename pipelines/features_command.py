@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import difflib
 import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,13 +27,11 @@ from pipelines.console import out, print_json, right
 from pipelines.data import Store, data_cut, read_tables
 from pipelines.feature_words import definition, direction, evidence, in_words, plain, use, window
 from pipelines.formats import Format
+from pipelines.meant import athlete_of, one_of
 from serving.report.wording import measure
 
 MORNINGS_SHOWN = 28
 """How far one athlete's values reach back unless --from says otherwise."""
-
-MOST_CLOSE = 5
-"""So many known names are offered instead of an unknown one."""
 
 MIN_REST = 36
 """Columns for what stands beside a feature's name, however narrow the terminal."""
@@ -77,21 +74,6 @@ class Catalogue:
 def load_catalogue(folder: Path | None) -> Catalogue:
     """The shipped features, or those of a user's folder. Raises ConfigError for anything that is wrong there."""
     return Catalogue(load_specs(folder), load_factors(folder))
-
-
-def one_of(found: str, known: Sequence[str], kind: str, advice: str) -> str:
-    """`found` if it is known. Raises WrongArgument with the known names that look like it."""
-    if found in known:
-        return found
-    raise WrongArgument(f"no {kind} is called '{found}'.{close_to(found, known)} {advice}")
-
-
-def close_to(found: str, known: Sequence[str]) -> str:
-    by_lower = {name.lower(): name for name in known}
-    holding = [name for lower, name in by_lower.items() if found and found.lower() in lower]
-    near = difflib.get_close_matches(found.lower(), list(by_lower), n=MOST_CLOSE)
-    alike = holding[:MOST_CLOSE] or [by_lower[lower] for lower in near]
-    return f" Close: {', '.join(alike)}." if alike else ""
 
 
 # --- list -----------------------------------------------------------------------------------------
@@ -285,8 +267,7 @@ def _mornings(span: Span, newest: pd.Timestamp, shown: int) -> pd.DatetimeIndex:
 
 def _alone(athlete: str, tables: Tables, days: pd.DatetimeIndex, target: Target) -> pd.DataFrame:
     known = sorted(_known_since(tables).index)
-    if athlete not in known:
-        raise NotReady(f"no athlete is called '{athlete}' in this store.{close_to(athlete, known)}")
+    athlete_of(athlete, known, "in this store")
     index = pd.DataFrame({"athlete_id": athlete, "date": days, "as_of": target.as_of(days)})
     return index.astype({"athlete_id": "str"})
 

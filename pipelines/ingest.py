@@ -28,11 +28,12 @@ from typing import Any
 import pandas as pd
 
 from configs import load, reject_unknown
-from configs.errors import ROWS_QUARANTINED, ConfigError, FileRefused, WrongArgument
+from configs.errors import ROWS_QUARANTINED, ConfigError, FileRefused
 from features.tables import TABLES, Tables, empty_table
 from features.validation import Problem, Validation, refuse, validate
 from pipelines import data
 from pipelines.data import INGEST, QUARANTINE_COLUMNS, Store
+from pipelines.meant import one_of
 from pipelines.sources import contract_csv, jovanovic, nordbord, soccermon, whoop
 from pipelines.sources.csv_text import LINE, read_csv_text, require_columns
 from pipelines.sources.source import Export, Receipt, Refusal, Request, Source, receipt
@@ -107,10 +108,14 @@ def ingest(
     return replace(result, ingest=added)
 
 
+def require_usable(source: str, path: Path, configs_folder: Path | None = None) -> None:
+    """Raise WrongArgument, ConfigError or FileRefused for what no store could take in: before one is made for it."""
+    declared = _source(source)
+    _files(declared, path, _config(declared, configs_folder))
+
+
 def _source(name: str) -> Source:
-    if name not in SOURCES:
-        raise WrongArgument(f"{name}: no such source. Known: {', '.join(SOURCES)}.")
-    return SOURCES[name]
+    return SOURCES[one_of(name, list(SOURCES), "source", f"Known: {', '.join(SOURCES)}.")]
 
 
 def _config(source: Source, folder: Path | None) -> dict[str, Any]:
@@ -151,12 +156,16 @@ def _lacks(table: Any, key: str, *below: str) -> bool:
 
 
 def _hashes(source: Source, path: Path, config: Mapping[str, Any]) -> list[dict[str, str]]:
-    if not path.exists():
-        raise FileRefused(f"{path}: no such file or folder.")
     return [
         {"name": file.relative_to(path).as_posix() if path.is_dir() else file.name, "sha256": _hash(file)}
-        for file in source.files(path, config)
+        for file in _files(source, path, config)
     ]
+
+
+def _files(source: Source, path: Path, config: Mapping[str, Any]) -> list[Path]:
+    if not path.exists():
+        raise FileRefused(f"{path}: no such file or folder.")
+    return source.files(path, config)
 
 
 def _hash(file: Path) -> str:

@@ -258,7 +258,7 @@ def test_status_of_an_empty_store_says_so(tmp_path: Path) -> None:
     [
         (["score", "--as-of", "2099-01-01"], "--as-of 2099-01-01 lies ahead"),
         (["score", "--as-of", "2019-01-07"], "No athlete was known on 2019-01-07 07:00 UTC"),
-        (["explain", "--athlete", "Zoe", "--as-of", DAY], "athlete 'Zoe' is not known on 2025-03-17"),
+        (["explain", "--athlete", "Zoe", "--as-of", DAY], "no athlete is called 'Zoe' among those known on 2025-03-17"),
         (
             ["explain", "--athlete", "A01", "--as-of", "2025-02-10"],
             "is not scored on 2025-02-10: left the squad",
@@ -378,6 +378,27 @@ def test_what_cannot_be_ingested_ends_with_3(
     monkeypatch.chdir(tmp_path)
     assert_refused(strainwatch("ingest", *arguments, "--store", "store"), 3, message)
     assert read_tables(open_store(tmp_path / "store"))["sessions"].empty
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["vald", "sessions.csv"], 2, "no source is called 'vald'. Known: csv, soccermon"),
+        (["nordbrod", "sessions.csv"], 2, "no source is called 'nordbrod'. Close: nordbord. Known: csv, soccermon"),
+        (["csv", "absent.csv"], 3, "absent.csv: no such file or folder."),
+        (["nordbord", "sessions.csv", "--configs", "none"], 7, "no such folder of configs"),
+    ],
+)
+def test_a_typing_error_makes_no_store_but_is_logged_in_one_that_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], code: int, message: str
+) -> None:
+    csv(tmp_path, GOOD)
+    monkeypatch.chdir(tmp_path)
+    assert_refused(strainwatch("ingest", *arguments, "--store", "new"), code, message)
+    assert not (tmp_path / "new").exists()
+    open_store(tmp_path / "store")
+    assert_refused(strainwatch("ingest", *arguments, "--store", "store"), code, message)
+    assert json.loads((tmp_path / "store" / "runs.jsonl").read_text())["exit_code"] == code
 
 
 def test_the_same_file_twice_adds_nothing_and_says_so(tmp_path: Path) -> None:

@@ -233,7 +233,7 @@ def test_an_explanation_says_what_is_stored_and_stores_nothing(own_squad: Squad)
 
 
 def test_an_athlete_who_is_unknown_or_not_scored_is_not_explained(squad: Squad) -> None:
-    with pytest.raises(NotReady, match="athlete 'Zoe' is not known on 2025-03-17"):
+    with pytest.raises(NotReady, match="no athlete is called 'Zoe' among those known on 2025-03-17"):
         explain_athlete(squad.store, "Zoe", DAY, NOW)
     with pytest.raises(NotReady, match="'A01' is not scored on 2025-02-10: left the squad on 2025-01-20"):
         explain_athlete(squad.store, "A01", "2025-02-10", NOW)

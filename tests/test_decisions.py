@@ -53,7 +53,7 @@ def test_decisions_are_kept_as_written_in_the_order_of_entry(store: Store) -> No
 @pytest.mark.parametrize(
     ("athlete", "text", "day", "error", "said"),
     [
-        ("A9", "rest", None, NotReady, "no athlete A9"),
+        ("A9", "rest", None, NotReady, "no athlete is called .A9. in this store"),
         ("A1", "  ", None, WrongArgument, "this one 0"),
         ("A1", "x" * (LONGEST + 1), None, WrongArgument, "this one 501"),
         ("A1", "rest", "21.04.2025", WrongArgument, "--date '21.04.2025' is no day"),

@@ -340,7 +340,11 @@ def test_the_run_log_holds_no_measurement(tiny: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("more", "code", "message"),
     [
-        (["--athlete", "ann"], 5, "no athlete is called 'ann' in this store. Close: Ann."),
+        (
+            ["--athlete", "ann"],
+            5,
+            "no athlete is called 'ann' in this store. Close: Ann. A report without --names shows",
+        ),
         (["--until", "2999-01-01"], 5, "--until 2999-01-01 lies ahead"),
         (["--until", "2001-01-01"], 5, "no athlete was known on 2001-01-01"),
         (["--from", "2021-10-09", "--until", "2021-10-08"], 2, "no morning lies between --from 2021-10-09"),

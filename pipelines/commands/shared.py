@@ -73,9 +73,9 @@ WaitOption = Annotated[float, typer.Option("--wait", help="Seconds to wait while
 
 def existing(path: Path) -> Store:
     """The store at `path`; only `ingest` and `demo` make a new one, so that a typing error makes none."""
-    from pipelines.data import open_store
+    from pipelines.data import is_store, open_store
 
-    if not (path / "store.json").is_file():
+    if not is_store(path):
         raise NotReady(f"{path}: no store there. `strainwatch ingest` makes one; check --store or STRAINWATCH_STORE.")
     return open_store(path)
 
