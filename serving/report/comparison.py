@@ -9,13 +9,15 @@ from typing import Literal
 
 import numpy as np
 
-from features.specs import FeatureSpec, WindowSpec
+from features.specs import DerivedSpec, FeatureSpec, WindowSpec
 from models.references import percentage_points
 from serving.report.language import _
 from serving.report.wording import ABOUT_USUAL, WITHOUT_USUAL, is_own_comparison, multiple_of
 
 Held = Literal["own", "squad", "training"]
 NAN = math.nan
+_CLEARLY = {"%": 100 * ABOUT_USUAL, "SD": 0.5}
+"""How far from own usual a comparison with it shows a state; nearer is within what repeated tests differ by."""
 
 
 @dataclass(frozen=True)
@@ -89,15 +91,18 @@ def told_against(
     return next((each for each in references if _differs(value, each.value, way)), None)
 
 
-def shows_state(spec: FeatureSpec, contribution: float, reference: Reference | None) -> bool:
-    """Whether a measurement shows the state that its factor is called by: worse than own usual, as the score says.
+def shows_state(spec: FeatureSpec, value: float, contribution: float, reference: Reference | None) -> bool:
+    """Whether a measurement shows the state that its factor is called by: clearly worse than own usual.
 
     What differs from other people alone shows no state, nor does work that was done or left out, nor a measurement of
-    which both ends or neither are known to count.
+    which both ends or neither are known to count; a difference between sides shows nothing but a mismatch.
     """
+    if contribution <= 0 or reference is None or reference.held != "own" or spec.direction not in ("+", "-"):
+        return False
     is_work = isinstance(spec, WindowSpec) and spec.table == "interventions"
-    is_own = reference is not None and reference.held == "own"
-    return contribution > 0 and is_own and spec.direction in ("+", "-") and not is_work
+    is_sides = isinstance(spec, DerivedSpec) and "asymmetry" in spec.derive and spec.factor != "strength_imbalance"
+    is_slight = is_own_comparison(spec) and abs(value - reference.value) < _CLEARLY.get(spec.unit, ABOUT_USUAL)
+    return not (is_work or is_sides or is_slight)
 
 
 def is_ordinary(value: float, middle: float, low: float = NAN, high: float = NAN) -> bool:

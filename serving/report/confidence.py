@@ -44,6 +44,18 @@ class Confidence:
     reasons: tuple[str, ...]
 
     @property
+    def beside_note(self) -> str:
+        """The grade with what speaks for it, where the doubt about every score already stands above."""
+        if not self.general:
+            return f"{as_title(_(self.grade))}. {self.details}"
+        own = _(
+            "{grade} as for everybody (see the note above); apart from that, {own}",
+            grade=_(self.grade),
+            own=_(self.own),
+        )
+        return as_title(": ".join(filter(None, (own, "; ".join(self.reasons))))) + "."
+
+    @property
     def details(self) -> str:
         """What speaks for the grade, in whole sentences: the doubt about every score first, then this score's own."""
         own = as_title("; ".join(self.reasons)) + "." if self.reasons else ""

@@ -169,7 +169,7 @@ class Explainer:
             age_days=None if measured_on is None else (self.date - measured_on).days,
             is_measured=not math.isnan(value),
             is_told=is_fact or math.isnan(value) or reference is not None,
-            shows_state=shows_state(spec, contribution, reference),
+            shows_state=shows_state(spec, value, contribution, reference),
             evidence=_(GRADES[spec.evidence]) if spec.evidence in GRADES else _("evidence not graded"),
             grade=_(SHORT_GRADES[spec.evidence]) if spec.evidence in GRADES else _("Not graded"),
         )

@@ -132,7 +132,7 @@ def against_words(row: AthleteRow) -> str:
     """How many times the squad's middle odds, and the odds at own usual, a score is."""
     found = []
     if not math.isnan(row.comparison.squad_odds):
-        found.append(_("{n} times the odds of the squad's middle score today", n=decimal(row.comparison.squad_odds, 1)))
+        found.append(_("{n} times the odds of the squad's middle score", n=decimal(row.comparison.squad_odds, 1)))
     if not math.isnan(row.comparison.usual_odds):
         found.append(_("{n} times the odds at own usual", n=decimal(row.comparison.usual_odds, 1)))
     return "; ".join(filter(None, (*found, row.standing))) or "–"
