@@ -20,7 +20,8 @@ from models.explain import (
     interactions_of_prediction,
 )
 from models.pyfunc import as_frame
-from models.registry import log_training, set_alias
+from models.registry import set_alias
+from models.training_runs import log_training
 
 Models = Bundle | Sequence[HorizonModel]
 """What `champion` and `fit` give."""

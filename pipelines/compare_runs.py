@@ -13,8 +13,8 @@ from rich.markup import escape
 from configs.errors import WrongArgument
 from models.card.facts import figure, signed
 from models.measures import MEASURES
-from models.registry import Recorded, recorded
 from models.tested import MODEL
+from models.training_runs import Recorded, recorded
 from pipelines import pages
 from pipelines.console import out
 from pipelines.data import Store

@@ -14,7 +14,8 @@ from matplotlib.figure import Figure
 from models.bundle import Bundle
 from models.global_figures import Names, global_figures
 from models.global_views import View, compared, importance, pair_table, view_of
-from models.registry import add_to_run, bundle_of, champion
+from models.registry import bundle_of, champion
+from models.training_runs import add_to_run
 from pipelines.console import Report, silent
 from pipelines.data import Store, read_tables, write_aside
 from pipelines.explaining import learnt_from

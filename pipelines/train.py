@@ -35,8 +35,9 @@ from models.evaluation import Evaluation, evaluate
 from models.fallback import Fallback, fit_fallback, floor_in_words, share_missing
 from models.learner import Learner
 from models.recalibration import Recalibration, fit_recalibrations, unseen_scores
-from models.registry import RegisteredModel, log_training, set_alias
+from models.registry import set_alias
 from models.replay import Replay, make_replay
+from models.training_runs import RegisteredModel, log_training
 from models.tuning_record import TuningRecord, load_record, tuning_facts
 from pipelines.card import card_files, card_table, new_card, with_facts
 from pipelines.console import Report, silent

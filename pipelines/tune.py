@@ -18,10 +18,11 @@ from filelock import FileLock, Timeout
 import configs
 from configs.errors import StoreBusy, WrongArgument
 from features.specs import fingerprint as specs_fingerprint
-from models import registry
+from models import search_runs
 from models.evaluation import Evaluation
 from models.measures import MEASURES
 from models.metrics import Metric
+from models.registry import beside
 from models.tested import MODEL
 from models.tuning import Search, Trial, Tuned, Tuning, search
 from models.tuning_record import RECORD, TuningRecord
@@ -105,7 +106,7 @@ class _Kept:
     def keep(self, trial: Trial) -> None:
         """Record one more trial: in MLflow first, since only what the file holds is not tried again."""
         name = f"trial {len(self.trials)}" if self.trials else "present settings"
-        registry.log_trial(self.store.path, self.run_id, name, trial.values, {"log_loss": trial.loss})
+        search_runs.log_trial(self.store.path, self.run_id, name, trial.values, {"log_loss": trial.loss})
         self.trials.append(trial)
         self.write()
 
@@ -119,7 +120,7 @@ class _Kept:
         metrics = {"trials": float(record.trials), "best_log_loss": record.search["best_loss"]}
         metrics |= {f"gain_{name}" if name != "value" else "gain": value for name, value in gain.items()}
         tags = {"advice": " ".join(record.sentences), "recommended": json.dumps(record.settings)}
-        registry.end_search(self.store.path, self.run_id, metrics, tags, "FINISHED")
+        search_runs.end_search(self.store.path, self.run_id, metrics, tags, "FINISHED")
 
 
 @contextmanager
@@ -127,15 +128,15 @@ def _kept(store: Store, key: str, tuning: Tuning) -> Iterator[_Kept]:
     """The search under this key, held against another process; its MLflow run is closed however it ends."""
     folder = store.path / "mlflow" / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
-    name = f"{key}{registry.beside(store.path)}"
+    name = f"{key}{beside(store.path)}"
     try:
         with FileLock(folder / f"{name}.lock", timeout=0):
             kept = _opened(store, folder / f"{name}.json", tuning)
             try:
                 yield kept
             except BaseException as error:
-                status: registry.SearchStatus = "KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED"
-                registry.end_search(store.path, kept.run_id, {"trials": float(len(kept.trials))}, {}, status)
+                status: search_runs.SearchStatus = "KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED"
+                search_runs.end_search(store.path, kept.run_id, {"trials": float(len(kept.trials))}, {}, status)
                 raise
     except Timeout as error:
         raise StoreBusy(f"{folder}: the same search is under way in another process. Wait for it to end.") from error
@@ -146,7 +147,7 @@ def _opened(store: Store, path: Path, tuning: Tuning) -> _Kept:
         content = json.loads(path.read_text(encoding="utf-8"))
         return _Kept(store, path, content["run_id"], [_trial(each) for each in content["trials"]])
     parameters = {f"{each.name}_from_to": f"{each.low:g} to {each.high:g}" for each in tuning.space}
-    run_id = registry.start_search(store.path, f"search {path.stem}", parameters, {"search": path.stem})
+    run_id = search_runs.start_search(store.path, f"search {path.stem}", parameters, {"search": path.stem})
     kept = _Kept(store, path, run_id, [])
     kept.write()
     return kept

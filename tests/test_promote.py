@@ -20,8 +20,9 @@ from models.bundle import Bundle
 from models.gate import load_limits
 from models.promotion import Decision, read_log
 from models.promotion_log import champions
-from models.registry import log_training, versions
+from models.registry import versions
 from models.replay import make_replay
+from models.training_runs import log_training
 from pipelines.data import open_store
 from pipelines.ingest import ingest
 from pipelines.promote import promote, train_and_ask

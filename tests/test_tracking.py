@@ -1,0 +1,65 @@
+"""A record of trainings is found where it is, held by one writer, and said to be out of reach where it is."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from configs.errors import IntegrityError, NotReady, StoreBusy
+from models import registry, tracking
+
+HOLDER = """
+import sys, time
+from filelock import FileLock
+with FileLock(sys.argv[1]):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_location_is_sought_within_the_store_first_and_then_where_it_was(tmp_path: Path) -> None:
+    place, old = (
+        tracking.Place.of(tmp_path / "new"),
+        tmp_path / "old" / "mlflow" / "artifacts" / "models" / "m-1",
+    )
+    old.mkdir(parents=True)
+    assert tracking.local_folder(place, old.as_uri()) == old
+    (place.artifacts / "models" / "m-1").mkdir(parents=True)
+    assert tracking.local_folder(place, old.as_uri()) == place.artifacts / "models" / "m-1"
+    assert tracking.local_folder(place, "s3://bucket/models/m-1") is None
+
+
+def test_a_location_that_is_nowhere_is_named(tmp_path: Path) -> None:
+    with pytest.raises(IntegrityError, match="m-2: the registered model is not there"):
+        tracking.local_folder(tracking.Place.of(tmp_path), "/gone/mlflow/artifacts/models/m-2")
+
+
+def test_a_store_held_by_another_process_is_busy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tracking, "LOCK_TIMEOUT_S", 0.1)
+    (tmp_path / "mlflow").mkdir()
+    command = [sys.executable, "-c", HOLDER, str(tmp_path / "mlflow" / ".lock")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None and holder.stdout.readline() == b"held\n"
+        with pytest.raises(StoreBusy, match="another process"), tracking.writing(tmp_path):
+            pytest.fail("two writers at once")
+        holder.kill()
+
+
+def test_a_server_that_does_not_answer_is_named_without_its_password(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as free:
+        free_port = free.getsockname()[1]
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://somebody:secret@127.0.0.1:{free_port}")
+    told = rf"^http://127\.0\.0\.1:{free_port}: MLflow cannot do this: .*Connection refused.*MLFLOW_TRACKING_URI"
+    for use in (registry.champion, registry.versions):
+        with pytest.raises(NotReady, match=told) as caught:
+            use(tmp_path)
+        assert "secret" not in str(caught.value)
+        assert "\n" not in str(caught.value)
