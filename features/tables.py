@@ -381,3 +381,11 @@ def empty_table(name: str) -> pd.DataFrame:
 def empty_tables() -> dict[str, pd.DataFrame]:
     """Every contract table without rows."""
     return {name: empty_table(name) for name in TABLES}
+
+
+def looked_up(keys: pd.Series, values: pd.Series) -> pd.Series:
+    """The value of each key, on the index of `keys`; missing where `values`, indexed by key, lacks it.
+
+    `Series.map` raises where the values are dates and there are none.
+    """
+    return values.reindex(keys).set_axis(keys.index)

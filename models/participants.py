@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from features.tables import looked_up
 from features.target import Target
 
 RECORDING_FIELDS = (
@@ -168,8 +169,9 @@ def _recorded(tables: Mapping[str, pd.DataFrame], counted: pd.DataFrame, target:
     every = tables["injuries"][tables["injuries"]["injury_id"].isin(set(counted["injury_id"]))]
     own = _newest(every)
     back = _newest(tables["returns"]).drop_duplicates("injury_id", keep="last").set_index("injury_id")["date"]
-    lost = (own["injury_id"].map(back) - own["date"]).dt.days
-    first_told = own["injury_id"].map(every.groupby("injury_id")["known_at"].min())  # a finding may correct it later
+    lost = (looked_up(own["injury_id"], back) - own["date"]).dt.days
+    told = every.groupby("injury_id")["known_at"].min()  # a finding may correct it later
+    first_told = looked_up(own["injury_id"], told)
     delay = (first_told - target.as_of(pd.DatetimeIndex(own["date"]))).dt.total_seconds() / 86_400
     return {
         "recorded": {name: int(_is_told(own[name]).sum()) for name in RECORDING_FIELDS},
@@ -196,7 +198,7 @@ def _is_imaged(own: pd.DataFrame) -> pd.Series:
 
 def _open_twice(own: pd.DataFrame, back: pd.Series) -> int:
     """Injuries that began on a side whose earlier injury of this target had not been cleared."""
-    rows = own.assign(back=own["injury_id"].map(back)).sort_values(["athlete_id", "side", "date"], kind="stable")
+    rows = own.assign(back=looked_up(own["injury_id"], back)).sort_values(["athlete_id", "side", "date"], kind="stable")
     rows = rows[_is_told(rows["side"])]
     earlier = rows.groupby(["athlete_id", "side"])[["date", "back"]].shift()
     is_open = earlier["back"].isna() | (rows["date"] < earlier["back"])

@@ -29,7 +29,7 @@ import pandas as pd
 
 from configs import load, reject_unknown
 from configs.errors import ROWS_QUARANTINED, ConfigError, FileRefused
-from features.tables import TABLES, Tables, empty_table
+from features.tables import TABLES, Tables, empty_table, looked_up
 from features.validation import Problem, Validation, refuse, validate
 from pipelines import data
 from pipelines.data import INGEST, QUARANTINE_COLUMNS, Store
@@ -231,7 +231,7 @@ def _refuse_early_returns(judged: Mapping[str, Validation], held: pd.DataFrame) 
     known = [held, judged["injuries"].rows] if "injuries" in judged else [held]
     onsets = pd.concat(known).drop_duplicates("injury_id", keep="last").set_index("injury_id")["date"]
     result = judged["returns"]
-    early = result.rows["date"] < result.rows["injury_id"].map(onsets)
+    early = result.rows["date"] < looked_up(result.rows["injury_id"], onsets)
     advice = "Check both dates: a clearance follows its injury."
     return refuse(result, "returns", early, "date", "return before onset", "date before the injury's onset", advice)
 

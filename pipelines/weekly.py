@@ -15,6 +15,7 @@ import pandas as pd
 from configs.errors import ConfigError, DeliveryFailed, FileRefused, NotReady, WrongArgument
 from features.labels import onsets
 from features.row_facts import prepare
+from features.tables import looked_up
 from features.windows import known_by
 from models.bundle import Bundle
 from models.levers import WhatIf, load_what_if
@@ -207,7 +208,7 @@ def _build(
         specs={spec.name: spec for spec in bundle.specs},
         factors=bundle.factors,
         tables={name: table[table["superseded_at"].isna()] for name, table in then.items()},
-        onsets=happened.assign(known_at=happened["injury_id"].map(first_known)),
+        onsets=happened.assign(known_at=looked_up(happened["injury_id"], first_known)),
         model=model_facts(bundle),
         settings=settings,
         names=names,
