@@ -235,7 +235,7 @@ def test_an_athlete_without_any_prediction_is_named(given: dict[str, Any]) -> No
 def test_data_gaps_name_the_source_and_since_when(report: WeeklyReport) -> None:
     gaps = {item.name: item.gap for item in report.gaps}
     assert gaps["P03"].silent == ("wearable: silent since 12 May (21 days)",)
-    assert gaps["P05"].silent == ("wellness form: in use, but nothing entered since 21 May (12 days)",)
+    assert gaps["P05"].silent == ("wellness form: nothing entered since 21 May (12 days)",)
     assert gaps["P02"].silent == ()
     rows = {row.name: row.silent for row in report.rows}
     assert rows["P05"] == gaps["P05"].silent[0] and rows["P02"] == ""

@@ -178,7 +178,9 @@ def test_confidence_tells_athletes_apart_where_a_doubt_concerns_everybody(given:
     for row in found.rows:
         assert f"Apart from that, which concerns everybody: {row.confidence.own}." in row.confidence.details
         assert f"Low. {row.confidence.details}" in table
-    assert f"<strong>Low.</strong> {found.flags[0].row.confidence.details}" in plain(page)
+    first = found.flags[0].row.confidence
+    assert first.beside_note.startswith(f"Low as for everybody (see the note on top); apart from that, {first.own}")
+    assert first.beside_note in plain(page)
 
 
 def plain(page: str) -> str:

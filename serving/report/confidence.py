@@ -49,7 +49,7 @@ class Confidence:
         if not self.general:
             return f"{as_title(_(self.grade))}. {self.details}"
         own = _(
-            "{grade} as for everybody (see the note above); apart from that, {own}",
+            "{grade} as for everybody (see the note on top); apart from that, {own}",
             grade=_(self.grade),
             own=_(self.own),
         )

@@ -12,6 +12,7 @@ import pandas as pd
 
 from features.factors import Factor
 from features.specs import FeatureSpec
+from models.references import mean_by_factor
 from serving.report.cautions import cautions
 from serving.report.change import Change, change
 from serving.report.comparison import Comparison, compare, standing
@@ -384,9 +385,7 @@ class _Maker:
 
     def _squad_mean(self, now: pd.DataFrame) -> dict[str, float]:
         """Each factor's mean contribution over those whom the model scored this morning."""
-        modelled = {item.athlete_id for item in self.run.scored if not item.by_history}
-        own = now[now["athlete_id"].isin(modelled)]
-        return {str(key): total / len(modelled) for key, total in own.groupby("factor")["contribution"].sum().items()}
+        return mean_by_factor(now, {item.athlete_id for item in self.run.scored if not item.by_history})
 
     def _compared(self, item: Prediction, shares: Sequence[FactorShare]) -> Comparison:
         squad = math.nan if item.by_history else self.run.squad_log_odds

@@ -99,9 +99,9 @@ def _note(
     if covered_to is not None and covered_to < limit:
         return _("{source}: silent since {when}", source=words, when=_since(covered_to, date))
     if last_heard is None:
-        return _("{source}: in use, but nothing entered yet", source=words)
+        return _("{source}: nothing entered yet", source=words)
     if last_heard < limit:
-        return _("{source}: in use, but nothing entered since {when}", source=words, when=_since(last_heard, date))
+        return _("{source}: nothing entered since {when}", source=words, when=_since(last_heard, date))
     return ""
 
 
