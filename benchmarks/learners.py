@@ -30,7 +30,7 @@ from models.learner import Learner, TrainingRows, Trees
 from models.learners import EVERY, chosen
 from models.learners.recalibrated import Recalibrated
 from models.odds import Floats, probability
-from pipelines.train import Recipe, load_recipe
+from pipelines.recipe import Recipe, load_recipe
 from pipelines.verification.fitting import monotone, usable
 from pipelines.verification.measures import Estimate, expected_auroc, over_seeds
 from pipelines.verification.squads import Squad, Switches, tested_squad, training_squad

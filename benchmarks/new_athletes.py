@@ -24,8 +24,8 @@ from models.estimator import Predicted, predict
 from models.fallback import Fallback, fit_fallback, predict_fallback, share_missing
 from models.odds import Floats
 from models.recalibration import unseen_scores
+from pipelines.recipe import BASELINE_FEATURES, Recipe, load_recipe
 from pipelines.simulate import World, simulate
-from pipelines.train import BASELINE_FEATURES, Recipe, load_recipe
 from pipelines.verification.fitting import Fitted, fit
 from pipelines.verification.measures import expected_auroc, over_seeds
 from pipelines.verification.squads import (

@@ -34,8 +34,8 @@ from models.estimator import (
 )
 from models.odds import Floats, probability, rate_log_odds
 from models.recalibration import injuries_behind, learn_recalibrations, predict_squads
+from pipelines.recipe import Recipe, load_recipe
 from pipelines.simulate import simulate
-from pipelines.train import Recipe, load_recipe
 from pipelines.verification.fitting import monotone
 from pipelines.verification.measures import expected_auroc, over_seeds
 from pipelines.verification.squads import TRAINED_UNTIL, Squad, squad_of

@@ -19,7 +19,7 @@ from models.estimator import fit_horizons, predict
 from models.instability import Reported, refitted, with_spreads
 from models.learner import TrainingRows
 from models.odds import Floats
-from pipelines.train import Recipe, load_recipe
+from pipelines.recipe import Recipe, load_recipe
 from pipelines.verification.fitting import monotone, usable
 from pipelines.verification.squads import Squad, Switches, tested_squad, training_squad
 

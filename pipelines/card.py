@@ -22,7 +22,8 @@ from serving.report.settings import ReportSettings
 
 if TYPE_CHECKING:
     from models.evaluation import Evaluation
-    from pipelines.train import Recipe, TrainingSet
+    from pipelines.recipe import Recipe
+    from pipelines.training_set import TrainingSet
 
 NAME = "model_card"
 DAY = pd.Timedelta(days=1)

@@ -343,7 +343,7 @@ def verify(
     What comes out holds for simulated athletes only.
     """
     from pipelines.console import print_json, progress
-    from pipelines.train import load_recipe
+    from pipelines.recipe import load_recipe
     from pipelines.verification.report import show
     from pipelines.verify import as_sections, full_plan, quick_plan, write
     from pipelines.verify import verify as run

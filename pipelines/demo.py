@@ -18,10 +18,11 @@ from pipelines.daily import Day, score_days
 from pipelines.data import Store, open_store
 from pipelines.ingest import ingest
 from pipelines.promote import train_and_ask
+from pipelines.recipe import load_recipe
 from pipelines.run_log import append_run
 from pipelines.show import explained, reasons_in_words
 from pipelines.simulate import simulate, write_exports, write_truth
-from pipelines.train import Trained, load_recipe
+from pipelines.train import Trained
 from pipelines.weekly import Order, write_report
 from serving.report.wording import percent
 

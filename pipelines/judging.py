@@ -17,7 +17,8 @@ from models.odds import Floats
 from models.out_of_fold import LabelsAsKnown
 
 if TYPE_CHECKING:
-    from pipelines.train import Recipe, TrainingSet
+    from pipelines.recipe import Recipe
+    from pipelines.training_set import TrainingSet
 
 DAY = pd.Timedelta(days=1)
 AGE_BANDS = {"under 21": 21.0, "21 to 24": 25.0, "25 to 29": 30.0, "30 and over": np.inf}

@@ -16,7 +16,8 @@ from models.leaks import LeakCheck, Material, Rebuilding, battery
 from models.odds import Ints
 
 if TYPE_CHECKING:
-    from pipelines.train import Recipe, TrainingSet
+    from pipelines.recipe import Recipe
+    from pipelines.training_set import TrainingSet
 
 MORNINGS = 4
 """Instants just before injuries at which everybody's features are built again."""

@@ -40,7 +40,9 @@ from models.promotion_log import Action, Entry
 from pipelines.console import Report, out, right
 from pipelines.data import Store
 from pipelines.judging import subgroups
-from pipelines.train import BASELINE_FEATURES, Recipe, Trained, TrainingSet, train, training_set
+from pipelines.recipe import BASELINE_FEATURES, Recipe
+from pipelines.train import Trained, train
+from pipelines.training_set import TrainingSet, training_set
 
 TRIES = 3
 """So often a comparison is made anew because another process changed the champion meanwhile."""

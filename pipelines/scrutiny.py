@@ -20,7 +20,8 @@ from pipelines.console import Report
 from pipelines.stability import rows_to_learn_from, stability
 
 if TYPE_CHECKING:
-    from pipelines.train import Recipe, TrainingSet
+    from pipelines.recipe import Recipe
+    from pipelines.training_set import TrainingSet
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,8 @@ from models.learner import TrainingRows
 from pipelines.console import Report
 
 if TYPE_CHECKING:
-    from pipelines.train import Recipe, TrainingSet
+    from pipelines.recipe import Recipe
+    from pipelines.training_set import TrainingSet
 
 
 def rows_to_learn_from(training: TrainingSet, recipe: Recipe, monotone: Mapping[str, int]) -> TrainingRows:

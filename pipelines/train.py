@@ -1,36 +1,23 @@
-"""From the store's tables to a registered model: training set, honest evaluation, final bag, explanations' summary,
-MLflow."""
+"""From a training set to a registered model: honest evaluation, final bag, explanations' summary, MLflow."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import logging
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from configs.errors import NotReady
-from features.build import build_values
-from features.factors import Factor, load_factors
-from features.labels import at_risk_index, label, onsets
-from features.row_facts import prepare
-from features.specs import FeatureSpec, load_specs, with_inputs
 from features.specs import fingerprint as specs_fingerprint
-from features.target import Target, load_target
-from features.windows import known_by
 from models import splits
-from models.alerts import AlertPolicy, load_alert_policy
-from models.baselines import BaselineFeatures
 from models.bundle import Bundle, summarise
-from models.card import Supplied, load_supplied
 from models.distance import training_reach
-from models.estimator import HorizonModel, Settings, fit_horizons, load_settings
+from models.estimator import HorizonModel, fit_horizons
 from models.evaluation import Evaluation, evaluate
 from models.fallback import Fallback, fit_fallback, floor_in_words, share_missing
 from models.learner import Learner
@@ -38,11 +25,12 @@ from models.recalibration import Recalibration, fit_recalibrations, unseen_score
 from models.registry import set_alias
 from models.replay import Replay, make_replay
 from models.training_runs import RegisteredModel, log_training
-from models.tuning_record import TuningRecord, load_record, tuning_facts
+from models.tuning_record import tuning_facts
 from pipelines.card import card_files, card_table, new_card, with_facts
 from pipelines.console import Report, silent
-from pipelines.data import Store, data_cut, fingerprint, read_tables
+from pipelines.data import Store, fingerprint
 from pipelines.judging import labels_as_known, subgroups, with_weekly
+from pipelines.recipe import BASELINE_FEATURES, Recipe
 from pipelines.scrutiny import scrutinise
 from pipelines.training_record import (
     code_version,
@@ -53,52 +41,7 @@ from pipelines.training_record import (
     tables_of,
     weights_of,
 )
-from serving.report.settings import ReportSettings, load_report_settings
-
-log = logging.getLogger(__name__)
-
-BASELINE_FEATURES = BaselineFeatures(
-    age="age",
-    history=("hamstring_injuries", "muscle_injuries"),
-    acwr="acwr_uncoupled",
-    muscle_history="muscle_injuries",
-)
-
-Build = Callable[[pd.DataFrame, Mapping[str, pd.DataFrame], Sequence[FeatureSpec]], pd.DataFrame]
-"""Index, prepared tables and specs in; the features' values out, one row per row of the index."""
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """What configs say about a training; a user's folder replaces the shipped files one by one."""
-
-    specs: tuple[FeatureSpec, ...]
-    factors: Mapping[str, Factor]
-    target: Target
-    settings: Settings
-    alerts: AlertPolicy = field(default_factory=load_alert_policy)
-    report: ReportSettings = field(default_factory=load_report_settings)
-    supplied: Supplied = field(default_factory=Supplied)
-    tuning: TuningRecord | None = None
-
-
-@dataclass(frozen=True)
-class TrainingSet:
-    """Prediction moments at risk with features and labels, row by row, and what was left out on the way.
-
-    `specs` are those of the recipe that this data can fill; `model_features` the ones that the model may use.
-    """
-
-    tables: Mapping[str, pd.DataFrame]
-    index: pd.DataFrame
-    features: pd.DataFrame
-    labels: pd.DataFrame
-    onsets: pd.DataFrame
-    squads: Sequence[str]
-    specs: tuple[FeatureSpec, ...]
-    model_features: list[str]
-    attrition: Mapping[str, int]
-    data_cut: pd.Timestamp
+from pipelines.training_set import TrainingSet, directions, training_set
 
 
 @dataclass(frozen=True)
@@ -122,21 +65,6 @@ class Trained:
             f"Registered: version {self.registered.version} ({self.bundle.version}), "
             f"{len(self.training.model_features)} features, data up to {self.bundle.data_cut:%Y-%m-%d}."
         )
-
-
-def load_recipe(folder: Path | None = None) -> Recipe:
-    """The recipe of configs/, or of a user's folder. Raises ConfigError for anything that is wrong in it."""
-    alerts, report, supplied = load_alert_policy(folder), load_report_settings(folder), load_supplied(folder)
-    return Recipe(
-        load_specs(folder),
-        load_factors(folder),
-        load_target(folder),
-        load_settings(folder),
-        alerts,
-        report,
-        supplied,
-        load_record(folder),
-    )
 
 
 def train(
@@ -178,50 +106,6 @@ def train(
     set_alias(store.path, registered.version, "challenger")
     progress("logging to MLflow", 1, 1)
     return Trained(bundle, registered, evaluation, verdict, training)
-
-
-def training_set(
-    store: Store, recipe: Recipe, until: pd.Timestamp | None = None, progress: Report = silent
-) -> TrainingSet:
-    """Features and labels of every athlete-day at risk that the store can tell of."""
-    progress("building features", 0, 1)
-    training = assemble(read_tables(store), recipe, until)
-    progress("building features", 1, 1)
-    return training
-
-
-def assemble(
-    every: Mapping[str, pd.DataFrame], recipe: Recipe, until: pd.Timestamp | None, build: Build = build_values
-) -> TrainingSet:
-    """The training set that contract tables give; with `until`, of what was known by then.
-
-    `build` makes the features of the index (see `features.build.build_values`); whoever assembles many sets of one
-    store looks them up instead, since features at a moment are the same whatever became known later.
-    """
-    tables = _known_by(every, recipe.target, until)
-    cut = _cut(tables, until)
-    prepared = prepare(tables, recipe.target)
-    first = prepared["coverage"]["first_date"].min()
-    index, attrition = at_risk_index(prepared, recipe.target, first, cut)
-    if index.empty:
-        raise NotReady(f"No athlete-day at risk up to {cut:%Y-%m-%d}. Left out: {attrition or 'nothing'}.")
-    labels = label(index, prepared, recipe.target, cut)
-    values = build(index, prepared, recipe.specs)
-    specs, model_features = _usable(recipe.specs, values)
-    attrition |= {f"horizon of {days} days past the data": int(labels[days].isna().sum()) for days in labels}
-    _log_attrition(len(index), attrition)
-    return TrainingSet(
-        tables=tables,
-        index=index,
-        features=values[[spec.name for spec in specs]],
-        labels=labels,
-        onsets=onsets(prepared, recipe.target),
-        squads=list(index["athlete_id"].map(_squads(tables["athletes"]))),
-        specs=specs,
-        model_features=model_features,
-        attrition=attrition,
-        data_cut=cut,
-    )
 
 
 def try_evaluation(
@@ -275,50 +159,6 @@ def _beside(
         fit_fallback(unseen, features, labels, athletes, BASELINE_FEATURES, recipe.settings),
         fit_recalibrations(models, unseen, labels, index, np.asarray(training.squads)[rows], recipe.settings),
     )
-
-
-def _known_by(
-    tables: Mapping[str, pd.DataFrame], target: Target, until: pd.Timestamp | None
-) -> Mapping[str, pd.DataFrame]:
-    """The tables as they stood at the prediction hour of the day after `until`; all of them without one."""
-    if until is None:
-        return tables
-    return known_by(tables, target.as_of(pd.DatetimeIndex([until + pd.Timedelta(days=1)]))[0])
-
-
-def _cut(tables: Mapping[str, pd.DataFrame], until: pd.Timestamp | None) -> pd.Timestamp:
-    if tables["coverage"].empty:
-        raise NotReady(
-            "The store holds no coverage, which says from when to when a source was in use: there is nothing to "
-            "train on. Run `strainwatch ingest`; our own CSV tables need a coverage.csv beside them (docs/adapters.md)."
-        )
-    cut = data_cut(tables)
-    return cut if until is None else min(cut, until)
-
-
-def _squads(athletes: pd.DataFrame) -> pd.Series:
-    return athletes.drop_duplicates("athlete_id", keep="last").set_index("athlete_id")["squad"]
-
-
-def _usable(specs: Sequence[FeatureSpec], values: pd.DataFrame) -> tuple[tuple[FeatureSpec, ...], list[str]]:
-    """Specs that vary in this data, with the inputs they need, and the names that the model may use."""
-    varies = {str(name) for name, column in values.items() if column.min() < column.max()}
-    kept = with_inputs(specs, varies)
-    names = [spec.name for spec in kept if spec.in_model and spec.name in varies]
-    if not names:
-        raise NotReady("No feature varies in this data: there is nothing to learn from.")
-    return kept, names
-
-
-def directions(training: TrainingSet) -> dict[str, int]:
-    """Each model feature with the direction that the model is held to: 1, -1, or 0 for none."""
-    used = set(training.model_features)
-    return {spec.name: spec.monotone for spec in training.specs if spec.name in used}
-
-
-def _log_attrition(kept: int, attrition: Mapping[str, int]) -> None:
-    parts = ", ".join(f"{reason} {count:,}" for reason, count in attrition.items())
-    log.info("%s athlete-days at risk; left out or censored: %s", f"{kept:,}", parts or "none")
 
 
 def _fit(training: TrainingSet, recipe: Recipe, progress: Report) -> tuple[HorizonModel, ...]:

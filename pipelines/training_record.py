@@ -20,7 +20,8 @@ from models.figures import importance
 from models.tested import MODEL
 
 if TYPE_CHECKING:
-    from pipelines.train import Recipe, TrainingSet
+    from pipelines.recipe import Recipe
+    from pipelines.training_set import TrainingSet
 
 CHECKOUT = Path(__file__).parents[1]
 IMPORTANCE_EVERY_DAYS = 14

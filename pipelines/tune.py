@@ -28,8 +28,10 @@ from models.tuning import Search, Trial, Tuned, Tuning, search
 from models.tuning_record import RECORD, TuningRecord
 from pipelines.console import Report
 from pipelines.data import Store, fingerprint, write_aside
+from pipelines.recipe import Recipe
 from pipelines.stability import rows_to_learn_from
-from pipelines.train import Recipe, TrainingSet, directions, training_set, try_evaluation
+from pipelines.train import try_evaluation
+from pipelines.training_set import TrainingSet, directions, training_set
 
 FOLDER = "searches"
 """Where a store keeps unfinished and finished searches, in its mlflow/."""

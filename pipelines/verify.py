@@ -21,7 +21,7 @@ from threadpoolctl import threadpool_limits
 from models import splits
 from models.gate import refusals
 from pipelines.console import Report
-from pipelines.train import Recipe
+from pipelines.recipe import Recipe
 from pipelines.verification import checks, figures, report
 from pipelines.verification.fitting import Fitted, fit
 from pipelines.verification.nothing import LeakCheck, evaluated, leak_check, nothing

@@ -27,8 +27,10 @@ from models.season import BESIDE, Month, by_month, judge_season
 from models.tested import MODEL
 from pipelines.console import Report
 from pipelines.data import data_cut
+from pipelines.recipe import BASELINE_FEATURES, Recipe
 from pipelines.show import explained, reasons_in_words
-from pipelines.train import BASELINE_FEATURES, Recipe, TrainingSet, assemble, unsaved_bundle
+from pipelines.train import unsaved_bundle
+from pipelines.training_set import TrainingSet, assemble
 from pipelines.weekly import model_facts
 from serving.report.facts import model_facts as facts_of
 from serving.report.outcomes import Judge

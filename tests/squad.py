@@ -25,9 +25,9 @@ from pipelines.daily import Day, score_database, score_day
 from pipelines.data import Store, open_store, read_tables
 from pipelines.ingest import ingest
 from pipelines.promote import train_and_ask
+from pipelines.recipe import load_recipe
 from pipelines.run_log import RUN_LOG
 from pipelines.simulate import simulate, write_exports
-from pipelines.train import load_recipe
 
 NOW = datetime(2025, 6, 15, 12, tzinfo=UTC)
 """When everything in these tests is done: two weeks after the simulated season."""

@@ -28,7 +28,7 @@ from pipelines.daily import score_database, score_day
 from pipelines.data import Store, open_store, read_tables
 from pipelines.ingest import ingest
 from pipelines.promote import train_and_ask
-from pipelines.train import load_recipe
+from pipelines.recipe import load_recipe
 from tests.squad import write_csv
 from tests.worlds import START, instant, random_world
 

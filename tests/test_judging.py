@@ -10,7 +10,8 @@ import pandas as pd
 from features.tables import empty_tables
 from models.baselines import BaselineFeatures
 from pipelines.judging import labels_as_known, subgroups, with_weekly
-from pipelines.train import Recipe, TrainingSet, assemble, load_recipe
+from pipelines.recipe import Recipe, load_recipe
+from pipelines.training_set import TrainingSet, assemble
 from tests.test_labels import day, injury, known, rows
 
 RECIPE = load_recipe()

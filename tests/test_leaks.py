@@ -15,7 +15,8 @@ from features.tables import empty_tables
 from models import estimator, foresight, leaks
 from models.leaks import LeakCheck, Material
 from pipelines.leak_battery import absent_by_fact, in_words, leak_battery, mornings
-from pipelines.train import TrainingSet, load_recipe, training_set
+from pipelines.recipe import load_recipe
+from pipelines.training_set import TrainingSet, training_set
 from tests.squad import Squad
 
 SETTINGS = replace(estimator.load_settings(), trees=20, threads=1)

@@ -18,7 +18,8 @@ from models.estimator import predict
 from models.registry import champion
 from pipelines.daily import score_database
 from pipelines.data import read_tables
-from pipelines.train import TrainingSet, load_recipe, training_set
+from pipelines.recipe import load_recipe
+from pipelines.training_set import TrainingSet, training_set
 from tests.squad import UNTIL, Squad
 
 

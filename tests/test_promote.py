@@ -26,8 +26,9 @@ from models.training_runs import log_training
 from pipelines.data import open_store
 from pipelines.ingest import ingest
 from pipelines.promote import promote, train_and_ask
+from pipelines.recipe import Recipe, load_recipe
 from pipelines.simulate import World, simulate, write_exports
-from pipelines.train import Recipe, load_recipe, training_set
+from pipelines.training_set import training_set
 from tests.squad import NOW, Squad, injured_often, small_model, strainwatch
 from tests.test_crash import KILLED, Deadly, deadly
 from tests.trained import small_bundle

@@ -28,6 +28,7 @@ from pipelines import data
 from pipelines.daily import score_day
 from pipelines.ingest import ingest
 from pipelines.promote import train_and_ask
+from pipelines.recipe import load_recipe
 from pipelines.simulate import ImpossibleSquad, World, simulate, write_exports, write_truth
 from pipelines.simulation.calendar import MATCH, season_days, team_plan
 from pipelines.simulation.devices import metres_above
@@ -35,7 +36,6 @@ from pipelines.simulation.people import draw_people
 from pipelines.simulation.settings import Device, load_settings, planted
 from pipelines.simulation.state import first_state, sleep
 from pipelines.simulation.truth import by_factor, horizon_shares
-from pipelines.train import load_recipe
 from tests.squad import MONDAYS, UNTIL, injured_often, small_model, stored
 from tests.squad import NOW as SCORED_AT
 from tests.squad import Squad as Stored

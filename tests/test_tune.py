@@ -19,7 +19,7 @@ from models.estimator import load_settings
 from models.tuning import Search, Trial, load_tuning
 from models.tuning_record import UNSEARCHED, TuningRecord, load_record, tuning_facts
 from pipelines.data import Store, open_store
-from pipelines.train import load_recipe
+from pipelines.recipe import load_recipe
 from pipelines.tune import FOLDER, TunedRecipe, tune, write_recipe
 from tests.squad import Squad, small_model, strainwatch
 

@@ -20,7 +20,7 @@ from models.leaks import too_good
 from models.metrics import Metric
 from models.tested import MODEL
 from pipelines import verify as verification
-from pipelines.train import Recipe, load_recipe
+from pipelines.recipe import Recipe, load_recipe
 from pipelines.verification import checks, report
 from pipelines.verification.fitting import bootstrapped, centred, fit, fit_to_truth, flagged, reported
 from pipelines.verification.measures import (

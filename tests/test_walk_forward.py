@@ -21,7 +21,7 @@ from models.estimator import load_settings
 from models.season import BESIDE, by_month, judge_season
 from models.tested import MODEL
 from pipelines.data import read_tables
-from pipelines.train import Recipe, load_recipe
+from pipelines.recipe import Recipe, load_recipe
 from pipelines.walk_forward import Remembered, Replayed, Schedule, replay, schedule
 from serving.report.settings import load_report_settings
 from tests.squad import UNTIL, Squad, strainwatch

@@ -51,7 +51,7 @@ def train(
     from pipelines.console import print_json, progress
     from pipelines.evaluation_output import show_evaluation
     from pipelines.promote import train_and_ask
-    from pipelines.train import load_recipe
+    from pipelines.recipe import load_recipe
     from pipelines.train import train as run
 
     last = None if until is None else day(until)
@@ -116,8 +116,10 @@ def evaluate(
     from models.learners import EVERY, chosen, not_installed
     from pipelines.console import print_json, progress
     from pipelines.evaluation_output import show_evaluation, write_evaluation
+    from pipelines.recipe import load_recipe
     from pipelines.scrutiny import examine, write_scrutiny
-    from pipelines.train import directions, load_recipe, training_set, try_evaluation
+    from pipelines.train import try_evaluation
+    from pipelines.training_set import directions, training_set
 
     alternatives = chosen(learners) if learners else ()
     recipe = load_recipe(configs)
@@ -172,9 +174,9 @@ def replay(
     """
     from pipelines.console import print_json, progress
     from pipelines.data import read_tables
+    from pipelines.recipe import load_recipe
     from pipelines.season_report import as_json as plain
     from pipelines.season_report import show_season, write_season
-    from pipelines.train import load_recipe
     from pipelines.walk_forward import replay as run
     from pipelines.walk_forward import schedule
     from serving.report.settings import load_report_settings
@@ -235,7 +237,7 @@ def tune(
     """
     from models.tuning import load_tuning
     from pipelines.console import print_json, progress
-    from pipelines.train import load_recipe
+    from pipelines.recipe import load_recipe
     from pipelines.tune import check_target, write_recipe
     from pipelines.tune import tune as run
 

@@ -13,8 +13,8 @@ from models import metrics, splits
 from models.alerts import Budget
 from models.estimator import Predicted
 from models.odds import Floats
+from pipelines.recipe import Recipe
 from pipelines.simulation.hazard import FACTOR_TERMS
-from pipelines.train import Recipe
 from pipelines.verification.fitting import (
     TAUGHT_DAYS,
     Fitted,

@@ -21,7 +21,7 @@ from models.estimator import (
 )
 from models.explain import by_factor, contributions, contributions_of_prediction
 from models.odds import Floats, probability
-from pipelines.train import Recipe
+from pipelines.recipe import Recipe
 from pipelines.verification.measures import Bools
 from pipelines.verification.squads import Squad, needed_specs
 

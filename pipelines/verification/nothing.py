@@ -13,8 +13,8 @@ from models.evaluation import Evaluation, evaluate
 from models.foresight import builder, sees_the_future
 from models.gate import refusals
 from models.leaks import TOO_GOOD, too_good
+from pipelines.recipe import BASELINE_FEATURES, Recipe
 from pipelines.simulate import simulate
-from pipelines.train import BASELINE_FEATURES, Recipe
 from pipelines.verification.checks import MAIN_DAYS, RESAMPLES, alerts
 from pipelines.verification.fitting import fit, monotone, usable
 from pipelines.verification.leaks import PLANTED, with_planted_leak

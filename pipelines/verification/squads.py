@@ -17,10 +17,10 @@ from features.specs import FeatureSpec, model_features, with_inputs
 from features.target import Target
 from models import splits
 from models.odds import Floats
+from pipelines.recipe import Recipe
 from pipelines.simulate import World, simulate
 from pipelines.simulation.settings import load_settings as simulation_settings
 from pipelines.simulation.truth import horizon_shares
-from pipelines.train import Recipe
 
 TRAINED_UNTIL = date(2025, 6, 1)
 TESTED_UNTIL = date(2026, 6, 1)
