@@ -142,6 +142,21 @@ def test_the_pdf_says_what_the_html_says_on_numbered_pages_of_a4(report: WeeklyR
     assert "Session load (AU a day)" in joined
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_the_first_sheet_holds_three_athletes_in_letters_of_nine_points_or_more(language: str) -> None:
+    given = arguments(athletes=30, auroc=(0.56, 0.47, 0.65))
+    settings = replace(given["settings"], language=language)
+    report = build_report(**{**given, "settings": settings})
+    found: list[tuple[str, float]] = []
+    PdfReader(io.BytesIO(render_pdf(render_html(report)))).pages[0].extract_text(
+        visitor_text=lambda text, outer, inner, _font, size: found.append((text, abs(size * outer[3] * inner[3])))
+    )
+    text = "".join(part for part, _size in found)
+    assert [flag.row.name in text for flag in report.flags] == [True] * 3
+    assert min(size for part, size in found if part.strip()) >= 8.99
+
+
 def test_without_its_renderer_a_pdf_is_refused_with_the_command_that_installs_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
