@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from sklearn.metrics import precision_recall_curve, roc_curve
 
-from models.metrics import net_benefit_of
+from models.metrics import athlete_draws, net_benefit_of
 from models.odds import Floats
 
 Interval = tuple[float, float, float]
@@ -292,8 +292,7 @@ def _calibration_points(label: Floats, probability: Floats, athletes: npt.NDArra
 def _bootstrap_shares(events: Floats, rows: npt.NDArray[np.integer[Any]]) -> tuple[Floats, Floats]:
     """95% interval of events / rows per column, from drawing the lines (athletes) with replacement."""
     athletes = len(rows)
-    generator = np.random.default_rng(0)  # a figure drawn twice is the same figure
-    draws = generator.multinomial(athletes, np.full(athletes, 1 / athletes), size=_BOOTSTRAP_DRAWS)
+    draws = athlete_draws(athletes, _BOOTSTRAP_DRAWS, seed=0)  # a figure drawn twice is the same figure
     drawn_rows = (draws @ rows).astype(np.float64)
     shares = np.divide(draws @ events, drawn_rows, out=np.full(drawn_rows.shape, np.nan), where=drawn_rows > 0)
     lower, upper = np.nanquantile(shares, [0.025, 0.975], axis=0)

@@ -78,14 +78,19 @@ class Clusters:
         return summed.astype(np.float64)
 
 
+def athlete_draws(athletes: int, resamples: int, seed: int) -> Ints:
+    """How often each bootstrap sample holds each athlete: (resamples, athletes), drawn with replacement."""
+    even = np.full(athletes, 1 / athletes)
+    return np.random.default_rng(seed).multinomial(athletes, even, size=resamples)
+
+
 def clusters(
     label: Floats, athletes: Any, resamples: int, seed: int, n_events: int | None = None, repeats: int = 1
 ) -> Clusters:
     """Rows with `label` 1 or 0, ready to be measured. `n_events` defaults to the rows with an event."""
     codes = pd.factorize(np.asarray(athletes))[0].astype(np.int64)
     count = int(codes.max()) + 1
-    drawn = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=resamples)
-    weights = np.vstack([np.ones(count), drawn])
+    weights = np.vstack([np.ones(count), athlete_draws(count, resamples, seed)])
     return Clusters(label, codes, weights, int(label.sum()) if n_events is None else n_events, count, repeats)
 
 

@@ -21,6 +21,7 @@ from configs.errors import ConfigError, NotReady
 from models import splits
 from models.estimator import Settings, settings_from_json
 from models.learner import FittedTrees, Learner, TrainingRows, Trees
+from models.metrics import athlete_draws
 from models.odds import Floats, Ints
 
 TUNABLE: Mapping[str, type[int] | type[float]] = {
@@ -383,7 +384,7 @@ def _gain(trials: Sequence[Trial], best: int, counts: Floats, seed: int, tuning:
     losses = np.array([trial.losses for trial in trials])
     lower_by = losses[0] - losses[1:]
     athletes = counts.shape[1]
-    weights = np.random.default_rng(seed).multinomial(athletes, np.full(athletes, 1 / athletes), tuning.resamples)
+    weights = athlete_draws(athletes, tuning.resamples, seed)
     value, draws = _means(lower_by, np.ones((1, athletes)), counts)[:, 0], _means(lower_by, weights, counts)
     spread = draws.std(axis=1)
     usable = spread > 0  # settings that predict alike everywhere differ in nothing that could be chosen

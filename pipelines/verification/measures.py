@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import rankdata, t
 
+from models.metrics import athlete_draws
 from models.odds import Floats
 
 Bools = npt.NDArray[np.bool_]
@@ -62,8 +63,7 @@ def expected_auroc(score: Floats, chance: Floats, weight: Floats | None = None) 
 def auroc_draws(score: Floats, chance: Floats, athletes: npt.NDArray[np.int64], resamples: int, seed: int) -> Floats:
     """`expected_auroc` of the rows as they are, then of `resamples` bootstrap samples of athletes."""
     count = int(athletes.max()) + 1
-    drawn = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=resamples)
-    every = np.vstack([np.ones(count), drawn])
+    every = np.vstack([np.ones(count), athlete_draws(count, resamples, seed)])
     return np.array([expected_auroc(score, chance, weights[athletes]) for weights in every])
 
 
