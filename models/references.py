@@ -46,6 +46,16 @@ def explained_at(models: Sequence[HorizonModel], source: Ints, features: pd.Data
     return log_odds, shares
 
 
+def mean_by_factor(explanations: pd.DataFrame, athletes: Collection[str]) -> dict[str, float]:
+    """Each factor's mean contribution over `athletes`, from rows with athlete_id, factor and contribution.
+
+    A feature that does not move an athlete's score has no row and counts as 0.
+    """
+    rows = explanations[explanations["athlete_id"].isin(list(athletes))]
+    total = rows.groupby("factor")["contribution"].sum()
+    return {str(factor): float(each) / len(athletes) for factor, each in total.items()}
+
+
 def percentage_points(contributions: Floats, log_odds: float, reference: float) -> Floats:
     """What each contribution is in percentage points: its share of the way in log-odds from reference to score.
 

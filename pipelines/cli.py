@@ -193,12 +193,12 @@ def explain(
     store: StoreOption,
     athlete: Annotated[str, typer.Option("--athlete", help="The athlete's id.")],
     as_of: AsOfOption = None,
-    against: Annotated[
+    background: Annotated[
         str | None,
         typer.Option(
-            "--against",
-            help="Also explain the score against these athlete-days: squad (the others this morning), own (the "
-            "athlete's last 26 weeks) or training (what the model learnt from). See docs/explanations.md.",
+            "--background",
+            help="Also explain the score anew, these athlete-days standing for what is not known: squad (the others "
+            "this morning), own (the athlete's last 26 weeks) or training. See docs/explanations.md.",
             show_default=False,
         ),
     ] = None,
@@ -212,26 +212,20 @@ def explain(
     from pipelines.clock import utc_now
     from pipelines.console import print_json, working
     from pipelines.daily import explain_athlete
-    from pipelines.explaining import against_named, show_parts, take_apart
-    from pipelines.show import show_explanation
+    from pipelines.explaining import background_named, show_parts, take_apart
+    from pipelines.show import explanation_as_json, names_of, show_explanation, teller
 
-    background = against_named(against)
+    chosen = background_named(background)
     with store_run(store, "explain") as (opened, _), working("explaining"):
         found = explain_athlete(opened, athlete, as_of, utc_now(), configs)
-        is_asked = background is not None or interactions
-        parts = take_apart(opened, found, athlete, background, interactions) if is_asked else None
+        is_asked = chosen is not None or interactions
+        parts = take_apart(opened, found, athlete, chosen, interactions) if is_asked else None
     if as_json:
-        print_json(
-            {
-                "predictions": found.predictions.to_dict("records"),
-                "explanations": found.explanations.to_dict("records"),
-                **({"parts": parts.as_json()} if parts else {}),
-            }
-        )
+        print_json(explanation_as_json(found) | ({"parts": parts.as_json()} if parts else {}))
         return
-    show_explanation(found.predictions, found.explanations, found.bundle, found.date)
+    show_explanation(found)
     if parts:
-        show_parts(parts, found.bundle.factors)
+        show_parts(parts, names_of(found), teller(found.bundle, found.settings))
 
 
 @app.command(epilog=EXIT_CODES)

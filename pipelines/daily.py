@@ -3,7 +3,7 @@ line."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -15,11 +15,12 @@ from configs.errors import NotReady, WrongArgument
 from features.target import Target
 from models.bundle import Bundle
 from models.fallback import SCORED_BY as AGE_AND_HISTORY
+from models.references import mean_by_factor
 from models.registry import champion
 from pipelines.data import Store, read_tables
 from pipelines.meant import athlete_of
-from serving.report.settings import load_report_settings
-from serving.score import Scores, score
+from serving.report.settings import ReportSettings, load_report_settings
+from serving.score import MODEL, Scores, score
 from serving.store import ScoreStore
 
 Outcome = Literal["scored", "unchanged", "kept", "replaced"]
@@ -199,12 +200,17 @@ def _differing(before: pd.DataFrame, now: pd.DataFrame) -> int:
 
 @dataclass(frozen=True)
 class Explained:
-    """One athlete at one moment: rows of both tables, the model, and the local day."""
+    """One athlete at one moment: rows of both tables, the model, the local day, and what a score is told by.
+
+    `squad_mean` is the mean contribution of each factor among those scored at the same moment, at the first horizon.
+    """
 
     predictions: pd.DataFrame
     explanations: pd.DataFrame
     bundle: Bundle
     date: pd.Timestamp
+    settings: ReportSettings
+    squad_mean: Mapping[str, float]
 
 
 def explain_athlete(
@@ -224,4 +230,11 @@ def explain_athlete(
     if said["abstained"].all():
         raise NotReady(f"athlete '{athlete_id}' is not scored on {instant:%Y-%m-%d}: {said['reason'].iloc[0]}.")
     why = scores.explanations[scores.explanations["athlete_id"] == athlete_id]
-    return Explained(said, why, bundle, bundle.target.local_day(instant))
+    return Explained(said, why, bundle, bundle.target.local_day(instant), settings, _squad_mean(scores))
+
+
+def _squad_mean(scores: Scores) -> dict[str, float]:
+    said, why = scores.predictions, scores.explanations
+    first = said["horizon_days"].min()
+    modelled = set(said.loc[said["scored_by"] == MODEL, "athlete_id"])
+    return mean_by_factor(why[why["horizon_days"] == first], modelled)

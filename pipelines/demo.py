@@ -14,17 +14,17 @@ import configs
 from configs.errors import WrongArgument
 from models.gate import load_limits
 from pipelines.console import Report
-from pipelines.daily import Day, score_days
+from pipelines.daily import score_days
 from pipelines.data import Store, open_store
 from pipelines.ingest import ingest
 from pipelines.promote import train_and_ask
 from pipelines.recipe import load_recipe
 from pipelines.run_log import append_run
-from pipelines.show import explained, reasons_in_words
+from pipelines.show import reasons_in_words
 from pipelines.simulate import simulate, write_exports, write_truth
 from pipelines.train import Trained
 from pipelines.weekly import Order, write_report
-from serving.report.wording import percent
+from serving.report.content import WeeklyReport
 
 MARKER = ".strainwatch-demo"
 """Tells a folder that a demo made, and may make anew, from one that holds anything else."""
@@ -75,10 +75,10 @@ def run_demo(out: Path, athletes: int, seasons: int, seed: int, now: datetime, p
     mondays = _mondays(world.tables["sessions"]["date"].max())
     until = mondays[0] - pd.Timedelta(days=1)
     trained, _ = train_and_ask(store, load_recipe(), until, now, progress, load_limits())
-    last = _score_all(store, mondays, now, progress)
+    _score_all(store, mondays, now, progress)
     written = write_report(store, f"{mondays[-1]:%Y-%m-%d}", now, Order(configs_folder=_titled(out / "configs")))
     append_run(store.path, "demo", now, 0, {"athletes": athletes, "seasons": seasons, "seed": seed})
-    return Demo(written.path, store.path, trained.bundle.version, _highest(last), _notes(trained, seed))
+    return Demo(written.path, store.path, trained.bundle.version, _highest(written.report), _notes(trained, seed))
 
 
 def _make_anew(out: Path) -> None:
@@ -110,28 +110,19 @@ def _mondays(last_day: pd.Timestamp) -> pd.DatetimeIndex:
     return pd.date_range(end=last, periods=WEEKS + 1, freq="7D")
 
 
-def _score_all(store: Store, mondays: pd.DatetimeIndex, now: datetime, progress: Report) -> Day:
-    days = []
-    for day in score_days(store, [f"{monday:%Y-%m-%d}" for monday in mondays], now):
-        days.append(day)
-        progress("scoring Monday by Monday", len(days), len(mondays))
-    return days[-1]
+def _score_all(store: Store, mondays: pd.DatetimeIndex, now: datetime, progress: Report) -> None:
+    scored = score_days(store, [f"{monday:%Y-%m-%d}" for monday in mondays], now)
+    for number, _ in enumerate(scored, start=1):
+        progress("scoring Monday by Monday", number, len(mondays))
 
 
-def _highest(day: Day, most: int = 3) -> tuple[str, ...]:
-    """The highest scores of the shortest horizon, each with its reasons in words."""
-    said, why = day.scores.predictions, day.scores.explanations
-    horizon = said["horizon_days"].min()
-    top = said[(said["horizon_days"] == horizon) & ~said["abstained"]].nlargest(most, "probability")
-    lines = []
-    for row in top.itertuples():
-        rows = why[(why["athlete_id"] == row.athlete_id) & (why["horizon_days"] == horizon)]
-        reasons = reasons_in_words(explained(rows, day.bundle, row.date))
-        interval = f"{percent(row.lower)} to {percent(row.upper)}"
-        lines.append(
-            f"{row.athlete_id}: {percent(row.probability)} in {horizon} days ({interval}), raised by {reasons}"
-        )
-    return tuple(lines)
+def _highest(report: WeeklyReport, most: int = 3) -> tuple[str, ...]:
+    """The report's highest scores, each with its reasons in words."""
+    days = report.settings.horizon_days
+    return tuple(
+        f"{row.athlete_id}: {report.told(row, days)} in {days} days, raised by {reasons_in_words(row.shares)}"
+        for row in report.rows[:most]
+    )
 
 
 def _notes(trained: Trained, seed: int) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""One athlete's score taken apart further than in the report: by pairs of factors, and against named athlete-days."""
+"""One athlete's score taken apart further than in the report: by pairs of factors, and with a named background."""
 
 from __future__ import annotations
 
@@ -8,14 +8,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from rich.table import Table
 
 from configs.errors import NotReady, WrongArgument
 from features.availability import unavailable
 from features.build import build_values
-from features.factors import Factor
 from features.labels import at_risk_index
 from features.row_facts import prepare
 from features.specs import FeatureSpec
@@ -24,12 +22,12 @@ from models.bundle import Bundle
 from models.estimator import predict
 from models.explain import by_factor, contributions_of_prediction, interactions_of_prediction
 from models.fallback import SCORED_BY as AGE_AND_HISTORY
-from models.odds import probability
 from models.recalibration import of_squad
 from models.references import USUAL_WEEKS
 from pipelines.console import out, right
 from pipelines.daily import Explained
 from pipelines.data import Store, read_tables
+from pipelines.show import Teller
 
 MOST_BACKGROUND_ROWS = 200
 """Of more athlete-days every second, third ... is taken: the mean over them hardly moves, the time does."""
@@ -39,8 +37,8 @@ _MOST_PAIRS = 8
 Tables = Mapping[str, pd.DataFrame]
 
 
-class Against(StrEnum):
-    """The athlete-days that a score can be explained against."""
+class Background(StrEnum):
+    """The athlete-days that an unknown feature can take its values from: no reference of the report is any of them."""
 
     squad = "squad"
     own = "own"
@@ -48,9 +46,9 @@ class Against(StrEnum):
 
 
 _WORDS = {
-    Against.squad: "the others of the squad this morning",
-    Against.own: f"the athlete's own last {USUAL_WEEKS} weeks, same weekday",
-    Against.training: "athlete-days that the model learnt from",
+    Background.squad: "the others of the squad this morning",
+    Background.own: f"the athlete's own last {USUAL_WEEKS} weeks, same weekday",
+    Background.training: "athlete-days that the model learnt from",
 }
 
 
@@ -73,32 +71,33 @@ class Horizon:
 
 @dataclass(frozen=True)
 class TakenApart:
-    """A score's parts by horizon; `against` None: against the training rows' ways through the trees."""
+    """A score's parts by horizon; `background` None: path-dependent, as in the report."""
 
-    against: Against | None
+    background: Background | None
     background_rows: int
     horizons: tuple[Horizon, ...]
 
     def as_json(self) -> dict[str, Any]:
         """Plain values."""
-        kind = str(self.against) if self.against else "path-dependent"
         return {
-            "against": kind,
+            "background": str(self.background) if self.background else "path-dependent",
             "athlete_days": self.background_rows,
             "horizons": [each.as_json() for each in self.horizons],
         }
 
 
-def against_named(name: str | None) -> Against | None:
+def background_named(name: str | None) -> Background | None:
     """What a user's word stands for. Raises WrongArgument for one that stands for nothing."""
     if name is None:
         return None
-    if name not in list(Against):
-        raise WrongArgument(f"--against {name}: give one of {', '.join(Against)}.")
-    return Against(name)
+    if name not in list(Background):
+        raise WrongArgument(f"--background {name}: give one of {', '.join(Background)}.")
+    return Background(name)
 
 
-def take_apart(store: Store, found: Explained, athlete_id: str, against: Against | None, pairs: bool) -> TakenApart:
+def take_apart(
+    store: Store, found: Explained, athlete_id: str, background: Background | None, pairs: bool
+) -> TakenApart:
     """The parts of what `explain_athlete` found.
 
     Raises NotReady for an athlete who is scored by age and injury history alone, and where there are no athlete-days to
@@ -114,18 +113,18 @@ def take_apart(store: Store, found: Explained, athlete_id: str, against: Against
     at = at.astype({"athlete_id": "str", "date": "datetime64[us]", "as_of": "datetime64[us, UTC]"})
     prepared = prepare(tables, bundle.target)
     squad = _squad_of(prepared["athletes"], at)
-    background = None if against is None else _background(against, at, prepared, tables, bundle, squad)
+    others = None if background is None else _background(background, at, prepared, tables, bundle, squad)
     models = of_squad(bundle.models, bundle.recalibrations, squad)
     values = build_values(at, prepared, bundle.specs)
     predicted = predict(models, values)
     horizons = []
     for place, days in enumerate(predicted.horizons_days):
-        base, shares = contributions_of_prediction(models, predicted, values, days, background)
-        told = interactions_of_prediction(models, predicted, values, days, bundle.specs, background) if pairs else None
+        base, shares = contributions_of_prediction(models, predicted, values, days, others)
+        told = interactions_of_prediction(models, predicted, values, days, bundle.specs, others) if pairs else None
         factors = {str(name): float(share) for name, share in by_factor(shares, bundle.specs).iloc[0].items()}
         score = float(predicted.log_odds[place, 0])
         horizons.append(Horizon(days, float(base[0]), score, factors, told.pairs(0) if told else None))
-    return TakenApart(against, 0 if background is None else len(background), tuple(horizons))
+    return TakenApart(background, 0 if others is None else len(others), tuple(horizons))
 
 
 def _squad_of(athletes: pd.DataFrame, at: pd.DataFrame) -> str:
@@ -135,15 +134,15 @@ def _squad_of(athletes: pd.DataFrame, at: pd.DataFrame) -> str:
 
 
 def _background(
-    against: Against, at: pd.DataFrame, prepared: Tables, tables: Tables, bundle: Bundle, squad: str
+    kind: Background, at: pd.DataFrame, prepared: Tables, tables: Tables, bundle: Bundle, squad: str
 ) -> pd.DataFrame:
-    if against is Against.training:
+    if kind is Background.training:
         return evenly(learnt_from(tables, bundle)[1])
-    index = _others(at, prepared["athletes"], squad) if against is Against.squad else _own_weeks(at)
+    index = _others(at, prepared["athletes"], squad) if kind is Background.squad else _own_weeks(at)
     index = index[unavailable(index, prepared, bundle.target).isna()].reset_index(drop=True)
     values = build_values(index, prepared, bundle.specs)
     if values.empty:
-        raise NotReady(f"nobody could be scored among {_WORDS[against]}: choose another --against.")
+        raise NotReady(f"nobody could be scored among {_WORDS[kind]}: choose another --background.")
     return evenly(values)
 
 
@@ -187,25 +186,26 @@ def learnt_from(
     return index, build_values(index, prepared, specs or bundle.specs)
 
 
-def show_parts(found: TakenApart, factors: Mapping[str, Factor]) -> None:
-    """The shortest horizon's parts."""
+def show_parts(found: TakenApart, names: Mapping[str, str], told: Teller) -> None:
+    """The shortest horizon's parts; `names` says what each factor is called."""
     horizon = found.horizons[0]
-    if found.against:
-        _show_against(found, horizon, factors)
+    if found.background:
+        _show_background(found.background, found.background_rows, horizon, names, told)
     if horizon.pairs is not None:
-        _show_pairs(horizon, factors)
+        _show_pairs(horizon, names)
 
 
-def _show_against(found: TakenApart, horizon: Horizon, factors: Mapping[str, Factor]) -> None:
-    assert found.against is not None
-    base = float(probability(np.array([horizon.base_log_odds]))[0])
+def _show_background(
+    background: Background, rows: int, horizon: Horizon, names: Mapping[str, str], told: Teller
+) -> None:
+    typical = told.typical(horizon.days, horizon.base_log_odds)
     out().print(
-        f"\nAgainst {_WORDS[found.against]} ({found.background_rows} athlete-days, typical score {base:.2%}):",
+        f"\nExplained anew with a background: {_WORDS[background]} ({rows} athlete-days, typical score: {typical}).",
         soft_wrap=True,
     )
-    table = Table("factor", right("times the odds"))
+    table = Table("factor", right("times the background's odds"))
     for name, share in sorted(horizon.factors.items(), key=lambda each: -each[1]):
-        table.add_row(factors[name].label, f"{math.exp(share):.2f}")
+        table.add_row(names[name], f"{math.exp(share):.2f}")
     out().print(table)
     total = horizon.base_log_odds + sum(horizon.factors.values())
     out().print(
@@ -214,7 +214,7 @@ def _show_against(found: TakenApart, horizon: Horizon, factors: Mapping[str, Fac
     )
 
 
-def _show_pairs(horizon: Horizon, factors: Mapping[str, Factor]) -> None:
+def _show_pairs(horizon: Horizon, names: Mapping[str, str]) -> None:
     assert horizon.pairs is not None
     shown = horizon.pairs[horizon.pairs["effect"].abs() >= _LEAST_EFFECT].head(_MOST_PAIRS)
     if shown.empty:
@@ -223,7 +223,7 @@ def _show_pairs(horizon: Horizon, factors: Mapping[str, Factor]) -> None:
     out().print(f"\nPairs of factors that do more or less together than alone ({horizon.days} days):")
     table = Table("factor", "with", right("times the odds"))
     for one, other, effect in shown.itertuples(index=False):
-        table.add_row(factors[one].label, factors[other].label, f"{math.exp(effect):.3f}")
+        table.add_row(names[one], names[other], f"{math.exp(effect):.3f}")
     out().print(table)
     left_out = len(horizon.pairs) - len(shown)
     out().print(f"Half of each stands in either factor's contribution above; {left_out} weaker pairs left out.")

@@ -24,7 +24,6 @@ from models.tested import MODEL
 from pipelines.console import out, right
 from pipelines.data import write_aside
 from pipelines.walk_forward import ALREADY, Replayed
-from serving.report.wording import percent
 
 TOO_FEW = 10
 """Below so many injuries no share of them is worth a claim; the weekly report draws its line there too."""
@@ -143,7 +142,7 @@ def show_season(season: Replayed) -> None:
 
 
 def _flags_table(season: Replayed) -> Table:
-    table = Table("Monday", "learnt until", right("scored"), "flagged: chance, band, what became of it", title="Weeks")
+    table = Table("Monday", "learnt until", right("scored"), "flagged: band, what became of it", title="Weeks")
     flagged = season.said[season.said["is_flagged"] & (season.said["horizon_days"] == season.horizon_days)]
     for week in season.weeks.to_dict("records"):
         rows = flagged[flagged["date"] == week["date"]].sort_values(MODEL, ascending=False)
@@ -155,8 +154,9 @@ def _flags_table(season: Replayed) -> Table:
 
 
 def _flag(row: Mapping[Any, Any]) -> str:
+    """Bands alone: nobody unseen was kept apart to show that the percentages of these weeks' models are right."""
     became = f"injured {row['onset']:%m-%d}" if row["outcome"] == "injured" else row["outcome"]
-    return f"{row['athlete_id']} {percent(row[MODEL])} {row['band']}, {became}"
+    return f"{row['athlete_id']} {row['band']}, {became}"
 
 
 def _injuries_table(season: Replayed) -> Table:

@@ -1,4 +1,4 @@
-"""`strainwatch explain --against --interactions` and `strainwatch models explain`."""
+"""`strainwatch explain --background --interactions` and `strainwatch models explain`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from models.fallback import SCORED_BY as AGE_AND_HISTORY
 from models.registry import champion
 from pipelines.daily import Explained, explain_athlete
 from pipelines.data import read_tables
-from pipelines.explaining import Against, TakenApart, against_named, evenly, learnt_from, take_apart
+from pipelines.explaining import Background, TakenApart, background_named, evenly, learnt_from, take_apart
 from pipelines.overview import overview
 from serving.report.settings import load_report_settings
 from serving.score import score
@@ -32,32 +32,32 @@ def explained(squad: Squad) -> Explained:
     return explain_athlete(squad.store, str(said.loc[said["scored_by"] == "model", "athlete_id"].iloc[0]), DAY, NOW)
 
 
-def parts(squad: Squad, found: Explained, against: Against | None, pairs: bool = True) -> TakenApart:
-    return take_apart(squad.store, found, str(found.predictions["athlete_id"].iloc[0]), against, pairs)
+def parts(squad: Squad, found: Explained, background: Background | None, pairs: bool = True) -> TakenApart:
+    return take_apart(squad.store, found, str(found.predictions["athlete_id"].iloc[0]), background, pairs)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("against", [None, *Against])
+@pytest.mark.parametrize("background", [None, *Background])
 def test_base_and_factors_add_up_to_the_score_against_every_background(
-    squad: Squad, explained: Explained, against: Against | None
+    squad: Squad, explained: Explained, background: Background | None
 ) -> None:
-    found = parts(squad, explained, against)
+    found = parts(squad, explained, background)
     score_of = explained.predictions.set_index("horizon_days")["log_odds"]
     assert [each.days for each in found.horizons] == [7, 14, 28]
     for each in found.horizons:
         assert each.base_log_odds + sum(each.factors.values()) == pytest.approx(score_of[each.days], abs=1e-6)
         assert each.pairs is not None and len(each.pairs) == len(each.factors) * (len(each.factors) - 1) / 2
-    assert (found.background_rows == 0) == (against is None)
+    assert (found.background_rows == 0) == (background is None)
 
 
 @pytest.mark.slow
 def test_the_background_is_who_it_is_said_to_be(squad: Squad, explained: Explained) -> None:
-    rows = {against: parts(squad, explained, against, pairs=False).background_rows for against in Against}
+    rows = {kind: parts(squad, explained, kind, pairs=False).background_rows for kind in Background}
     athletes = read_tables(squad.store)["athletes"].drop_duplicates("athlete_id", keep="last").set_index("athlete_id")
     mates = athletes["squad"] == athletes.loc[explained.predictions["athlete_id"].iloc[0], "squad"]
-    assert 1 <= rows[Against.squad] < mates.sum()
-    assert 4 <= rows[Against.own] <= 26
-    assert rows[Against.training] == len(evenly(learnt_from(read_tables(squad.store), explained.bundle)[1]))
+    assert 1 <= rows[Background.squad] < mates.sum()
+    assert 4 <= rows[Background.own] <= 26
+    assert rows[Background.training] == len(evenly(learnt_from(read_tables(squad.store), explained.bundle)[1]))
 
 
 @pytest.mark.slow
@@ -86,23 +86,23 @@ def test_who_is_scored_by_age_and_history_has_no_further_parts(squad: Squad, exp
 def test_the_command_says_it_in_words_and_in_json(squad: Squad, explained: Explained) -> None:
     athlete = explained.predictions["athlete_id"].iloc[0]
     asked = ("explain", "--store", squad.path, "--athlete", athlete, "--as-of", DAY)
-    told = strainwatch(*asked, "--against", "own", "--interactions")
+    told = strainwatch(*asked, "--background", "own", "--interactions")
     assert told.code == 0, told.err
-    assert "Against the athlete's own last 26 weeks, same weekday (" in told.out
+    assert "Explained anew with a background: the athlete's own last 26 weeks, same weekday (" in told.out
     assert "Pairs of factors that do more or less together" in told.out or "No two factors do more" in told.out
-    written = json.loads(strainwatch(*asked, "--against", "squad", "--json").out)["parts"]
-    assert (written["against"], len(written["horizons"])) == ("squad", 3)
+    written = json.loads(strainwatch(*asked, "--background", "squad", "--json").out)["parts"]
+    assert (written["background"], len(written["horizons"])) == ("squad", 3)
     assert "pairs" not in written["horizons"][0]
     plain = json.loads(strainwatch(*asked, "--interactions", "--json").out)["parts"]
-    assert plain["against"] == "path-dependent"
+    assert plain["background"] == "path-dependent"
     assert set(plain["horizons"][0]["pairs"][0]) == {"one", "other", "effect"}
 
 
 def test_a_background_by_an_unknown_name_is_a_wrong_argument() -> None:
-    assert against_named(None) is None
-    assert against_named("own") is Against.own
-    with pytest.raises(WrongArgument, match="--against everybody: give one of squad, own, training"):
-        against_named("everybody")
+    assert background_named(None) is None
+    assert background_named("own") is Background.own
+    with pytest.raises(WrongArgument, match="--background everybody: give one of squad, own, training"):
+        background_named("everybody")
 
 
 @pytest.mark.slow

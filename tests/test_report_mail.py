@@ -71,6 +71,18 @@ def serving(**settings: Any) -> Iterator[tuple[Box, Delivery]]:
         controller.stop()
 
 
+def test_the_mail_tells_bands_alone_and_percentages_only_where_the_report_does(report: WeeklyReport) -> None:
+    settings, flag = report.settings, report.flags[0]
+    assert not report.facts.supports_percent(settings.horizon_days, settings.percent_within)
+    for kind in ("plain", "html"):
+        body = compose(report, delivery(FULL), {}).get_body((kind,))
+        assert body is not None
+        told = [line for line in body.get_content().splitlines() if "Score: " in line]
+        assert len(told) == len(report.flags)
+        assert report.told(flag.row, 7).lower() in told[0].lower()
+        assert not any("%" in line for line in told)
+
+
 def test_the_mail_says_what_the_first_page_says(report: WeeklyReport, message: EmailMessage) -> None:
     text, html = (message.get_body((kind,)) for kind in ("plain", "html"))
     assert text is not None
@@ -80,6 +92,9 @@ def test_the_mail_says_what_the_first_page_says(report: WeeklyReport, message: E
             assert f"{flag.row.name}: {flag.row.band.label}" in part
             assert flag.sentence in part.replace("\n", " ")
             assert all(check.prompt in part for check in flag.checks)
+            assert flag.row.confidence.beside_note in part
+            told = [flag.row.silent, flag.row.returned, *flag.injuries, *flag.fixed]
+            assert all(words.lower() in part.lower() for words in told)
         assert "Decision support, not diagnosis" in part
         assert all(f"{item.name}: {item.reason}" in part for item in report.not_scored)
 
