@@ -179,8 +179,13 @@ def test_confidence_tells_athletes_apart_where_a_doubt_concerns_everybody(given:
         assert f"Apart from that, which concerns everybody: {row.confidence.own}." in row.confidence.details
         assert f"Low. {row.confidence.details}" in table
     first = found.flags[0].row.confidence
-    assert first.beside_note.startswith(f"Low as for everybody (see the note on top); apart from that, {first.own}")
     assert first.beside_note in plain(page)
+    assert replace(first, own="fair", reasons=("x",)).beside_note == (
+        "Low as for everybody (see the note on top); apart from that, fair: x."
+    )
+    assert replace(first, own="low", reasons=("x",)).beside_note == (
+        "Low, not only as for everybody (see the note on top): x."
+    )
 
 
 def plain(page: str) -> str:

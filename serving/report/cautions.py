@@ -35,6 +35,7 @@ _ALWAYS = (
     N_("A low score is no clearance: athletes who are not flagged get injured too."),
     N_("After a change of device, form or testing protocol, until own usual has been measured again."),
     N_("In an athlete's first weeks with the squad: there is no own usual to compare with yet."),
+    N_("In the first weeks after a return to play: few days that the model learnt from are like them."),
     N_("For reasons that the data do not hold: illness, travel, pain that nobody entered."),
     N_("A contribution describes the score, not the tissue; changing a measurement need not change the risk."),
     N_("Thresholds and evidence come mostly from adult men in team sports."),

@@ -48,11 +48,11 @@ class Confidence:
         """The grade with what speaks for it, where the doubt about every score already stands above."""
         if not self.general:
             return f"{as_title(_(self.grade))}. {self.details}"
-        own = _(
-            "{grade} as for everybody (see the note on top); apart from that, {own}",
-            grade=_(self.grade),
-            own=_(self.own),
-        )
+        words = {"grade": _(self.grade), "own": _(self.own)}
+        if self.own == self.grade:
+            own = _("{grade}, not only as for everybody (see the note on top)", **words)
+        else:
+            own = _("{grade} as for everybody (see the note on top); apart from that, {own}", **words)
         return as_title(": ".join(filter(None, (own, "; ".join(self.reasons))))) + "."
 
     @property
