@@ -18,8 +18,8 @@ from models.training_runs import Recorded, recorded
 from pipelines import pages
 from pipelines.console import out
 from pipelines.data import Store
-from pipelines.evaluation_output import as_table, bracketed
-from pipelines.pages import Section
+from pipelines.evaluation_output import bracketed
+from pipelines.pages import Section, as_table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

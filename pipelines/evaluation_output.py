@@ -10,7 +10,6 @@ from typing import Any
 
 import pandas as pd
 from rich.markup import escape
-from rich.table import Column, Table
 
 from models.breakdown import LEAST_EVENTS
 from models.card.facts import figure
@@ -19,8 +18,8 @@ from models.measures import MEASURES
 from models.metrics import Metric
 from models.tested import MODEL
 from pipelines import pages
-from pipelines.console import out, right
-from pipelines.pages import Section
+from pipelines.console import out
+from pipelines.pages import Section, as_table
 
 _BESIDE = ("auroc", "average_precision", "calibration_slope", "observed_expected", "alert_recall")
 _GROUPS = ("event_rate", "mean_risk", "alert_rate", "auroc", "observed_expected", "calibration_slope")
@@ -43,15 +42,6 @@ def show_evaluation(evaluation: Evaluation | None, verdict: Sequence[str]) -> No
         console.print(f"- {escape(sentence)}", soft_wrap=True)
 
 
-def as_table(section: Section) -> Table:
-    """The section for a terminal, without its note."""
-    columns = (Column(section.header[0], no_wrap=True), *(right(name) for name in section.header[1:]))
-    table = Table(*columns, title=escape(section.title))
-    for row in section.rows:
-        table.add_row(*map(escape, row))
-    return table
-
-
 def write_evaluation(evaluation: Evaluation, verdict: Sequence[str], folder: Path) -> Path:
     """evaluation.html, evaluation.md, evaluation.json, a CSV per table and a PNG per figure in `folder`.
 
@@ -69,22 +59,12 @@ def write_evaluation(evaluation: Evaluation, verdict: Sequence[str], folder: Pat
     for stem, drawing in drawn.items():
         drawing.savefig(folder / f"{stem}.png", dpi=120)
     sections = list(_sections(evaluation, every=True))
-    (folder / "evaluation.md").write_text(_as_markdown(sections, verdict, list(drawn)), encoding="utf-8")
+    pictures = [folder / f"{stem}.png" for stem in drawn]
+    (folder / "evaluation.md").write_text(pages.markdown("Evaluation", verdict, sections, pictures), encoding="utf-8")
     page = folder / "evaluation.html"
-    parts = (pages.sentences(verdict), pages.tables(sections), pages.figures(folder / f"{stem}.png" for stem in drawn))
+    parts = (pages.sentences(verdict), pages.tables(sections), pages.figures(pictures))
     page.write_text(pages.page("Evaluation", *parts), encoding="utf-8")
     return page
-
-
-def _as_markdown(sections: Sequence[Section], verdict: Sequence[str], figures: Sequence[str]) -> str:
-    parts = ["# Evaluation", "\n".join(f"- {sentence}" for sentence in verdict)]
-    for section in sections:
-        parts.append(f"## {section.title}")
-        lines = [section.header, tuple("---" for _ in section.header), *section.rows] if section.rows else []
-        parts += ["\n".join("| " + " | ".join(line) + " |" for line in lines)] if lines else []
-        parts += [section.note] if section.note else []
-    parts += [f"![{stem.replace('_', ' ')}]({stem}.png)" for stem in figures]
-    return "\n\n".join(parts) + "\n"
 
 
 def _sections(evaluation: Evaluation, every: bool) -> Iterator[Section]:

@@ -1,4 +1,4 @@
-"""One HTML page that needs no network: a title, sentences, tables, and figures within the file."""
+"""Sections of tables and figures as one HTML page that needs no network, as Markdown, and for a terminal."""
 
 from __future__ import annotations
 
@@ -7,6 +7,11 @@ import html
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from rich.markup import escape
+from rich.table import Column, Table
+
+from pipelines.console import right
 
 _STYLE = (
     "body{font:15px/1.5 system-ui,sans-serif;max-width:76rem;margin:2rem auto;padding:0 1rem;color:#1c2733}"
@@ -21,12 +26,13 @@ _STYLE = (
 
 @dataclass(frozen=True)
 class Section:
-    """A table under its title, with what to know when reading it."""
+    """A table under its title, with what to know when reading it, and a PNG or SVG file if there is one."""
 
     title: str
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     note: str = ""
+    figure: Path | None = None
 
 
 def page(title: str, *parts: str) -> str:
@@ -57,7 +63,7 @@ def _table(section: Section) -> str:
     body = "".join(f"<tr>{_cells(row)}</tr>" for row in section.rows)
     return (
         f'<h2>{html.escape(section.title)}</h2><div class="wide"><table><thead><tr>{head}</tr></thead>'
-        f"<tbody>{body}</tbody></table></div>{notes}"
+        f"<tbody>{body}</tbody></table></div>{notes}{figures([section.figure]) if section.figure else ''}"
     )
 
 
@@ -66,10 +72,41 @@ def _cells(row: Sequence[str]) -> str:
 
 
 def figures(paths: Iterable[Path]) -> str:
-    """PNG files within the page; their names, in words, are what a screen reader says."""
+    """PNG and SVG files within the page; their names, in words, are what a screen reader says."""
     return f'<div class="figures">{"".join(map(_image, paths))}</div>'
 
 
 def _image(path: Path) -> str:
     content = base64.b64encode(path.read_bytes()).decode()
-    return f'<img alt="{html.escape(path.stem.replace("_", " "))}" src="data:image/png;base64,{content}">'
+    return f'<img alt="{html.escape(_words(path))}" src="data:{_KINDS[path.suffix]};base64,{content}">'
+
+
+_KINDS = {".png": "image/png", ".svg": "image/svg+xml"}
+
+
+def _words(path: Path) -> str:
+    return path.stem.replace("_", " ").replace("-", " ")
+
+
+def markdown(title: str, lines: Iterable[str], sections: Iterable[Section], figures: Iterable[Path] = ()) -> str:
+    """The same as Markdown with pipe tables; figures are links to files beside it."""
+    parts = [f"# {title}", "\n".join(f"- {line}" for line in lines)]
+    for section in sections:
+        rows = [section.header, tuple("---" for _ in section.header), *section.rows] if section.rows else []
+        table = "\n".join("| " + " | ".join(row) + " |" for row in rows)
+        picture = _link(section.figure) if section.figure else ""
+        parts += [f"## {section.title}", *filter(None, (table, section.note, picture))]
+    return "\n\n".join([*parts, *map(_link, figures)]) + "\n"
+
+
+def _link(path: Path) -> str:
+    return f"![{_words(path)}]({path.name})"
+
+
+def as_table(section: Section) -> Table:
+    """The section for a terminal, without its note."""
+    columns = (Column(section.header[0], no_wrap=True), *(right(name) for name in section.header[1:]))
+    table = Table(*columns, title=escape(section.title))
+    for row in section.rows:
+        table.add_row(*map(escape, row))
+    return table

@@ -21,6 +21,7 @@ from threadpoolctl import threadpool_limits
 from models import splits
 from models.gate import refusals
 from pipelines.console import Report
+from pipelines.pages import Section
 from pipelines.recipe import Recipe
 from pipelines.verification import checks, figures, report
 from pipelines.verification.fitting import Fitted, fit
@@ -162,7 +163,7 @@ def _curve(plan: Plan, recipe: Recipe, trained: Squad, tested: Squad, fitted: Fi
     yield Number("curve", "share of oracle", size, checks.MAIN_DAYS, checks.share(tested, fitted))
 
 
-def as_sections(found: Verified, drawn: Mapping[str, Path] | None = None) -> tuple[report.Section, ...]:
+def as_sections(found: Verified, drawn: Mapping[str, Path] | None = None) -> tuple[Section, ...]:
     """Tables of all figures, with the pictures that were drawn."""
     return report.sections(found.summary, found.leaks, found.refusals, found.plan, drawn or {})
 
@@ -175,5 +176,5 @@ def write(found: Verified, folder: Path) -> Path:
     sections = as_sections(found, drawn)
     (folder / "verification.md").write_text(report.as_markdown(sections), encoding="utf-8")
     page = folder / "verification.html"
-    page.write_text(report.as_html(sections, folder), encoding="utf-8")
+    page.write_text(report.as_html(sections), encoding="utf-8")
     return page

@@ -312,7 +312,7 @@ def test_a_run_finds_nothing_where_nothing_is_planted_and_writes_its_report(tmp_
     assert refused is not None and refused.value == 1
     assert found.leaks.passed
     page = verification.write(found, tmp_path / "out").read_text(encoding="utf-8")
-    assert page.count("<svg") == 4
+    assert page.count("data:image/svg+xml;base64,") == 4
     assert "simulated athletes only" in page
     written = json.loads((tmp_path / "out" / "numbers.json").read_text(encoding="utf-8"))
     assert {each["check"] for each in written["figures"]} >= {"discrimination", "calibration", "curve", "sources"}

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from rich.markup import escape
-from rich.table import Table
-
 from models.leaks import TOO_GOOD
-from pipelines.console import out, right
+from pipelines.console import out
+from pipelines.pages import Section, as_table, markdown, page, sentences, tables
 from pipelines.verification.checks import (
     ALL,
     CONSTANT,
@@ -29,6 +25,7 @@ from pipelines.verification.measures import LARGE, NEAR, Estimate
 from pipelines.verification.nothing import BUDGETS, LeakCheck
 from pipelines.verification.numbers import GOALS, Goal, Summary
 
+TITLE = "Recovery of a known truth"
 ONLY_SIMULATED = (
     "These figures hold for simulated athletes only: they say what the method can find, not what a club will."
 )
@@ -48,17 +45,6 @@ class Plan(Protocol):
     def members(self) -> int: ...
     @property
     def test_athletes(self) -> int: ...
-
-
-@dataclass(frozen=True)
-class Section:
-    """A heading, a table, what to know when reading it, and the name of a figure if there is one."""
-
-    title: str
-    header: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    note: str
-    figure: Path | None = None
 
 
 def _setup(plan: Plan) -> str:
@@ -218,50 +204,15 @@ def show(found: Sequence[Section]) -> None:
     """Tables on standard output."""
     console = out()
     for section in found:
-        table = Table(section.header[0], *(right(name) for name in section.header[1:]), title=section.title)
-        for row in section.rows:
-            table.add_row(*map(escape, row))
-        console.print(table)
+        console.print(as_table(section))
     console.print(ONLY_SIMULATED)
 
 
 def as_markdown(found: Sequence[Section]) -> str:
     """Sections with pipe tables; figures as links beside the file."""
-    parts = ["# Recovery of a known truth", ONLY_SIMULATED]
-    for section in found:
-        parts += [f"## {section.title}", section.note]
-        lines = [section.header, tuple("---" for _ in section.header), *section.rows]
-        parts.append("\n".join("| " + " | ".join(line) + " |" for line in lines))
-        parts += [f"![{section.title}]({section.figure.name})"] if section.figure else []
-    return "\n\n".join(parts) + "\n"
+    return markdown(TITLE, [ONLY_SIMULATED], found)
 
 
-_STYLE = (
-    "body{font:15px/1.45 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1b1b1b}"
-    "table{border-collapse:collapse;margin:.6rem 0}"
-    "td,th{padding:.25rem .7rem;border-bottom:1px solid #ddd;text-align:right}"
-    "td+td{white-space:nowrap}td:first-child,th:first-child{text-align:left}th{font-weight:600}svg{max-width:100%;height:auto}"
-)
-
-
-def as_html(found: Sequence[Section], folder: Path) -> str:
+def as_html(found: Sequence[Section]) -> str:
     """One file that needs no network: figures are inside."""
-    body = "".join(_section_html(section, folder) for section in found)
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Recovery of a known truth</title>'
-        f"<style>{_STYLE}</style></head><body><h1>Recovery of a known truth</h1>"
-        f"<p><strong>{html.escape(ONLY_SIMULATED)}</strong></p>{body}</body></html>\n"
-    )
-
-
-def _section_html(section: Section, folder: Path) -> str:
-    head = "".join(f"<th>{html.escape(cell)}</th>" for cell in section.header)
-    rows = "".join("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in section.rows)
-    picture = ""
-    if section.figure:
-        text = (folder / section.figure.name).read_text(encoding="utf-8")
-        picture = f"<figure>{text[text.index('<svg') :]}</figure>"
-    return (
-        f"<h2>{html.escape(section.title)}</h2><p>{html.escape(section.note)}</p>"
-        f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>{picture}"
-    )
+    return page(TITLE, sentences([ONLY_SIMULATED]), tables(found))
