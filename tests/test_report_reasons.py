@@ -367,7 +367,7 @@ def test_another_next_week_is_told_as_what_the_score_would_say(given: Given) -> 
     page = next(page for page in report.pages if page.flag.row.band.key == "high")
     label = SPECS["sprint_7d"].label
     assert page.what_if == (
-        f"If next week is like the last one, the score would say high; with {label} 820 m instead of 1,240 m, "
+        f"If next week is like the last one, the score would say high; with {label}: 820 m instead of 1,240 m, "
         "it would say raised."
     )
     assert "no advice, and no claim that the risk would follow" in render_html(report)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from email.utils import parseaddr
 from typing import Any, Literal, get_args
 
-from configs import reject_unknown
+from configs.checks import TEXT, TEXTS, checked, one_of, some_of, whole
 from configs.errors import ConfigError
 
 PASSWORD = "STRAINWATCH_SMTP_PASSWORD"
@@ -40,7 +40,7 @@ class Delivery:
 
 def delivery(content: Mapping[str, Any]) -> Delivery:
     """The section as settings; raises ConfigError with the entry that is wrong."""
-    _check_types(dict(content))
+    content = checked(content, _ENTRIES, WHERE)
     found = Delivery(
         host=content["host"],
         port=content["port"],
@@ -58,39 +58,23 @@ def delivery(content: Mapping[str, Any]) -> Delivery:
     return found
 
 
-_KINDS: Mapping[str, tuple[type, str]] = {
-    "host": (str, "a text"),
-    "port": (int, "a whole number"),
-    "security": (str, "a text"),
-    "user": (str, "a text"),
-    "from": (str, "a text"),
-    "to": (list, "a list of addresses"),
-    "attach": (list, "a list of formats"),
-    "timeout_s": (int, "a whole number"),
-    "ca_file": (str, "a text"),
+_ENTRIES = {
+    "host": TEXT,
+    "port": whole(1, 65535),
+    "security": one_of(*get_args(Security)),
+    "user": TEXT,
+    "from": TEXT,
+    "to": TEXTS,
+    "attach": some_of(*get_args(Attachment)),
+    "timeout_s": whole(1),
+    "ca_file": TEXT,
 }
-
-
-def _check_types(content: dict[str, Any]) -> None:
-    reject_unknown(content, set(_KINDS), WHERE)
-    for key, (kind, words) in _KINDS.items():
-        if key not in content:
-            raise ConfigError(f"{WHERE}: missing {key}.")
-        if not isinstance(content[key], kind) or isinstance(content[key], bool):
-            raise ConfigError(f"{WHERE}: {key} is {content[key]!r}; give {words}.")
-    if content["security"] not in get_args(Security):
-        raise ConfigError(f"{WHERE}: security is {content['security']!r}; give {' or '.join(get_args(Security))}.")
-    unknown = [name for name in content["attach"] if name not in get_args(Attachment)]
-    if unknown:
-        raise ConfigError(f"{WHERE}: attach has {unknown[0]!r}; give some of {', '.join(get_args(Attachment))}.")
-    if not 0 < content["port"] < 65536 or content["timeout_s"] <= 0:
-        raise ConfigError(f"{WHERE}: give a port from 1 to 65535 and a timeout_s above 0.")
 
 
 def _check_addresses(found: Delivery) -> None:
     """A line break in an address would let it write headers of its own."""
     for address in (found.sender, *found.to):
-        if not isinstance(address, str) or "@" not in parseaddr(address)[1] or any(c in address for c in "\r\n"):
+        if "@" not in parseaddr(address)[1] or any(c in address for c in "\r\n"):
             raise ConfigError(f"{WHERE}: {address!r} is no mail address, such as physio@club.example.")
     if not found.to:
         raise ConfigError(f"{WHERE}: to is empty; name at least one address.")

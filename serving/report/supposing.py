@@ -32,7 +32,7 @@ def in_words(found: Counterfactual, now: Band, below: Band, specs: Mapping[str, 
 
 def _move(move: Move, spec: FeatureSpec) -> str:
     return _(
-        "{measurement} {after} instead of {before}",
+        "{measurement}: {after} instead of {before}",
         measurement=dynamic(spec.label),
         after=measure(move.after, spec.unit),
         before=measure(move.before, spec.unit),

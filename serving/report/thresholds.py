@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from configs import load, reject_unknown
-from configs.errors import ConfigError
+from configs import load
+from configs.checks import TEXT, checked, number, one_of
 from features.specs import FeatureSpec
 from serving.report.language import _, dynamic
 from serving.report.wording import measure
@@ -48,14 +48,13 @@ def load_thresholds(folder: Path | None = None) -> dict[str, Threshold]:
 
 def _threshold(name: str, entry: Any) -> Threshold:
     where = f"thresholds.toml, [{name}]"
-    known = {each.name for each in fields(Threshold)}
-    if not isinstance(entry, dict):
-        raise ConfigError(f"{where}: found {entry!r} where a table of entries is expected.")
-    reject_unknown(entry, known, where)
-    if missing := sorted(known - set(entry)):
-        raise ConfigError(f"{where}: missing {', '.join(missing)}.")
-    if entry["side"] not in ("above", "below") or not isinstance(entry["value"], int | float):
-        raise ConfigError(
-            f"{where}: side is {entry['side']!r}, value {entry['value']!r}. Give above or below, and a number."
-        )
-    return Threshold(**entry)
+    return Threshold(**checked(entry, _ENTRIES, where))
+
+
+_ENTRIES = {
+    "value": number(),
+    "side": one_of("above", "below"),
+    "population": TEXT,
+    "effect": TEXT,
+    "reference": TEXT,
+}
