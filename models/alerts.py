@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 import configs
+from configs.checks import checked, whole
 from configs.errors import ConfigError
 from models.metrics import Clusters, ratio
 from models.odds import Floats, Ints
@@ -54,19 +55,7 @@ def alert_policy(content: Mapping[str, Any]) -> AlertPolicy:
     """The policy of a report.toml's content. ConfigError for an entry that is unknown, missing or no whole number."""
     if "alerts" not in content:
         raise ConfigError("report.toml: missing alerts.")
-    entries = dict(content["alerts"])
-    known = ("most", "per_athletes")
-    configs.reject_unknown(entries, set(known), _WHERE)
-    return AlertPolicy(*(_at_least_one(entries, key) for key in known))
-
-
-def _at_least_one(entries: Mapping[str, Any], key: str) -> int:
-    if key not in entries:
-        raise ConfigError(f"{_WHERE}: missing {key}.")
-    value = entries[key]
-    if not isinstance(value, int) or isinstance(value, bool) or value <= 0:
-        raise ConfigError(f"{_WHERE}: {key} is {value!r}; give a whole number above 0.")
-    return value
+    return AlertPolicy(**checked(content["alerts"], {"most": whole(1), "per_athletes": whole(1)}, _WHERE))
 
 
 @dataclass(frozen=True)

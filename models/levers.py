@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from configs import load, reject_unknown
+from configs import load
+from configs.checks import TABLE, TEXT, TEXTS, WORDS, checked, number, one_of, whole
 from configs.errors import ConfigError
 from features.factors import Factor
 from features.specs import FeatureSpec
@@ -59,12 +60,21 @@ class WhatIf:
 
 def load_what_if(folder: Path | None = None) -> WhatIf:
     """configs/what_if.toml, or the copy in `folder`; raises ConfigError with the entry that is wrong."""
-    content = load("what_if.toml", folder)
-    reject_unknown(content, {"most_changes", "levers"}, "what_if.toml")
-    most = content.get("most_changes")
-    if not isinstance(most, int) or isinstance(most, bool) or most < 1:
-        raise ConfigError(f"what_if.toml: most_changes is {most!r}; give a whole number above 0.")
-    return WhatIf(tuple(_lever(key, entry) for key, entry in content.get("levers", {}).items()), most)
+    content = checked(load("what_if.toml", folder), _WHAT_IF, "what_if.toml", optional=("levers",))
+    levers = tuple(_lever(key, entry) for key, entry in content.get("levers", {}).items())
+    return WhatIf(levers, content["most_changes"])
+
+
+_WHAT_IF = {"most_changes": whole(1), "levers": TABLE}
+_LEVER = {
+    "shown": TEXT,
+    "table": one_of(*sorted({*_IDS, *DAILY})),
+    "columns": TEXTS,
+    "move": one_of(*MOVES),
+    "most": number(0),
+    "quantile": number(0, 1),
+    "where": WORDS,
+}
 
 
 def usable(levers: Sequence[Lever], specs: Sequence[FeatureSpec], factors: Mapping[str, Factor]) -> tuple[Lever, ...]:
@@ -82,21 +92,13 @@ def usable(levers: Sequence[Lever], specs: Sequence[FeatureSpec], factors: Mappi
 
 def _lever(key: str, entry: Any) -> Lever:
     where = f"what_if.toml, [levers.{key}]"
-    reject_unknown(entry, {each.name for each in fields(Lever)} - {"key"}, where)
-    if missing := sorted({"shown", "table", "columns", "move"} - set(entry)):
-        raise ConfigError(f"{where}: missing {', '.join(missing)}.")
-    lever = Lever(**{**entry, "key": key, "columns": tuple(entry["columns"])})
-    if lever.table not in _IDS and lever.table not in DAILY:
-        raise ConfigError(f"{where}: table is {lever.table!r}. Known: {', '.join(sorted({*_IDS, *DAILY}))}.")
+    found = checked(entry, _LEVER, where, optional=("most", "quantile", "where"))
+    lever = Lever(**{**found, "key": key, "columns": tuple(found["columns"])})
     if unknown := sorted({*lever.columns, *lever.where} - set(TABLES[lever.table].names)):
         raise ConfigError(f"{where}: {lever.table} has no column {', '.join(unknown)}.")
-    if lever.move not in MOVES:
-        raise ConfigError(f"{where}: move is {lever.move!r}. Known: {', '.join(MOVES)}.")
     largest = {"scale": 1.0, "dose": math.inf}.get(lever.move)
     if largest is not None and not 0 < lever.most <= largest:
         raise ConfigError(f"{where}: most is {lever.most!r}; give a number above 0, for a scale at most 1.")
-    if not 0 <= lever.quantile <= 1:
-        raise ConfigError(f"{where}: quantile is {lever.quantile!r}; give a share from 0 to 1.")
     return lever
 
 

@@ -94,7 +94,7 @@ def test_the_policy_flags_three_of_twenty_five_rounded_down_and_never_nobody(sco
 
 @pytest.mark.parametrize(("content", "said"), [
     ("[alerts]\nmost = 3", "missing per_athletes"), ("title = 'x'", "missing alerts"),
-    ("[alerts]\nmost = 0.5\nper_athletes = 25", "most is 0.5; give a whole number above 0"),
+    ("[alerts]\nmost = 0.5\nper_athletes = 25", "most is 0.5; give a whole number from 1 up"),
     ("[alerts]\nmost = 3\nper_athletes = 25\nleast = 1", "unknown least. Known: most, per_athletes"),
 ])  # fmt: skip
 def test_a_wrong_policy_is_named(content: str, said: str, tmp_path: Path) -> None:

@@ -193,10 +193,15 @@ def test_the_athletes_tables_stay_as_they_are() -> None:
             'shown = "age"',
             r"\[levers.whole_week\]: age belongs to context, which .* not modifiable",
         ),
-        ('move = "own"', 'move = "half"', r"\[levers.sleep\]: move is 'half'. Known: scale, own, retest, dose"),
+        ('move = "own"', 'move = "half"', r"\[levers.sleep\]: move is 'half'; give scale or own or retest or dose"),
         ('columns = ["sleep_h"]', 'columns = ["naps"]', r"\[levers.sleep\]: wearable_days has no column naps"),
         ("most = 0.5", "most = 1.5", r"\[levers.whole_week\]: most is 1.5"),
-        ("most_changes = 3", "most_changes = 0", "most_changes is 0"),
+        ("most_changes = 3", "most_changes = 0", "most_changes is 0; give a whole number from 1 up"),
+        (
+            'columns = ["sleep_h"]',
+            'columns = "sleep_h"',
+            r"\[levers.sleep\]: columns is 'sleep_h'; give a list of texts",
+        ),
     ],
 )
 def test_a_wrong_lever_is_named(tmp_path: Path, old: str, new: str, message: str) -> None:
