@@ -205,13 +205,13 @@ def test_a_server_that_never_answers_is_given_up(message: EmailMessage) -> None:
 @pytest.mark.parametrize(
     ("key", "value", "named"),
     [
-        ("port", 0, "port from 1 to 65535"),
+        ("port", 0, "port is 0; give a whole number from 1 to 65535"),
         ("security", "ssl", "security is 'ssl'; give starttls or tls or none"),
         ("security", "none", "in the open"),
         ("from", "nobody", "'nobody' is no mail address"),
         ("to", [], "to is empty"),
         ("to", ["a@b.example\r\nBcc: x@y.example"], "is no mail address"),
-        ("attach", ["docx"], "attach has 'docx'"),
+        ("attach", ["docx"], r"attach is \['docx'\]; give a list of some of html, pdf, xlsx, csv"),
         ("timeout_s", "5", "timeout_s is '5'; give a whole number"),
         ("hots", "x", "unknown hots"),
     ],
