@@ -87,6 +87,8 @@ def test_the_workbook_has_typed_days_and_shares_and_says_when_not_to_trust_it(re
     missing = row["Measurements missing (share)"]
     assert missing.value == pytest.approx(report.flags[0].row.share_missing, abs=1e-6)
     assert missing.number_format == "0.00%"
+    empty = table.cell(table.max_row, 2)  # the squad of somebody who was not scored
+    assert (empty.value, empty.data_type) == (None, "n")
     assert (table.freeze_panes, table.max_row) == ("B2", 1 + len(report.rows) + len(report.not_scored))
     told = [cell.value for cell in about["A"]]
     assert report.week in told

@@ -83,6 +83,13 @@ def test_the_mail_tells_bands_alone_and_percentages_only_where_the_report_does(r
         assert not any("%" in line for line in told)
 
 
+@pytest.mark.parametrize("words", range(1, 14))
+def test_a_subject_of_any_length_arrives_as_it_was_written(report: WeeklyReport, words: int) -> None:
+    titled = replace(report, title=" ".join(["Muskel-Übersicht"] * words))
+    sent = message_from_bytes(bytes(compose(titled, delivery(FULL), {})), policy=policy.default)
+    assert sent["Subject"] == f"{titled.title}, {titled.week}"
+
+
 def test_the_mail_says_what_the_first_page_says(report: WeeklyReport, message: EmailMessage) -> None:
     text, html = (message.get_body((kind,)) for kind in ("plain", "html"))
     assert text is not None

@@ -7,6 +7,7 @@ import smtplib
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
+from email import policy
 from email.message import EmailMessage
 from email.utils import format_datetime, make_msgid, parseaddr
 
@@ -17,6 +18,9 @@ from serving.report.content import WeeklyReport
 from serving.report.delivery import PASSWORD, WHERE, Delivery
 from serving.report.language import speaking
 from serving.report.render import environment
+
+LINES = policy.default.clone(max_line_length=400)
+"""Longer than any title: folded before a word with an en dash or an umlaut, a subject would show two spaces there."""
 
 TYPES = {
     "html": ("text", "html"),
@@ -40,7 +44,7 @@ def compose(report: WeeklyReport, delivery: Delivery, files: Mapping[str, tuple[
         text = environment().get_template("mail.txt.j2").render(report=report)
         html = environment().get_template("mail.html.j2").render(report=report)
         subject = f"{report.title}, {report.week}"
-    message = EmailMessage()
+    message = EmailMessage(policy=LINES)
     message["Subject"] = subject
     if delivery.is_set_up:  # a dry run needs no server
         message["From"], message["To"] = delivery.sender, ", ".join(delivery.to)

@@ -151,6 +151,8 @@ def _write(cell: Any, value: Cell) -> None:
     """A text is written as a text, whatever it begins with; shares and dates carry their format."""
     from openpyxl.styles import Alignment
 
+    if value == "":
+        return  # written, it would count as filled in
     cell.value = float(value) if isinstance(value, _Odds) else value
     cell.alignment = Alignment(wrap_text=True, vertical="top")
     if isinstance(value, str):
