@@ -16,8 +16,9 @@ from serving.report.wording import ABOUT_USUAL, WITHOUT_USUAL, is_own_comparison
 
 Held = Literal["own", "squad", "training"]
 NAN = math.nan
-_CLEARLY = {"%": 100 * ABOUT_USUAL, "SD": 0.5}
-"""How far from own usual a comparison with it shows a state; nearer is within what repeated tests differ by."""
+_CLEARLY = {"%": 100 * ABOUT_USUAL, "SD": 0.5, "0-10": 0.5, "d": 2.0, "count": 2.0}
+"""How far from own usual shows a state, by unit (assumptions): less is what repeated tests and forms differ by, and a
+single day or match more is no state."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,7 @@ def shows_state(spec: FeatureSpec, value: float, contribution: float, reference:
         return False
     is_work = isinstance(spec, WindowSpec) and spec.table == "interventions"
     is_sides = isinstance(spec, DerivedSpec) and "asymmetry" in spec.derive and spec.factor != "strength_imbalance"
-    is_slight = is_own_comparison(spec) and abs(value - reference.value) < _CLEARLY.get(spec.unit, ABOUT_USUAL)
+    is_slight = abs(value - reference.value) < _CLEARLY.get(spec.unit, 0.0)
     return not (is_work or is_sides or is_slight)
 
 

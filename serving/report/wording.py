@@ -191,7 +191,7 @@ def _described(spec: FeatureSpec, value: float, own_usual: float) -> tuple[str, 
         return label, _signed(value, spec.unit), _usual(own_usual, _signed(own_usual, spec.unit))
     if spec.unit in _FLAG or spec.factor in WITHOUT_USUAL:
         return label, measure(value, spec.unit), ""
-    if is_amount(spec.unit) and value >= 0 and own_usual > 0:
+    if is_amount(spec.unit) and value > 0 and own_usual > 0:
         if abs(value / own_usual - 1) < ABOUT_USUAL:
             return label, measure(value, spec.unit), _("about own usual")
         shown, usual = measure(value, spec.unit), measure(own_usual, spec.unit)
