@@ -1,7 +1,7 @@
 """The report as PDF: the HTML in its print rules, on A4, by PlutoPrint (an extra; its wheels bring all they need).
 
 It writes no tags for screen readers: for these the HTML is the accessible form. WeasyPrint writes PDF/UA, but needs
-Pango from the system, takes seconds where PlutoPrint takes a fraction of one, and gives charts none of the page's styles.
+Pango from the system, takes seconds where PlutoPrint takes a fraction of one, and leaves charts without their styles.
 """
 
 from __future__ import annotations
