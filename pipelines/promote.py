@@ -17,6 +17,7 @@ from rich.table import Table
 from configs.errors import IntegrityError, NotReady, WrongArgument
 from features.build import build_values
 from features.row_facts import prepare
+from features.specs import FeatureSpec, with_inputs
 from models import promotion, registry
 from models.bundle import Bundle
 from models.comparison import (
@@ -266,7 +267,7 @@ def _asked(
     """The comparison with the champion; without one, the same conditions of the challenger alone."""
     if champion is not None and (reason := _differs(challenger, champion)):
         return Findings(None, (reason,), {})
-    whole = training or training_set(store, _recipe(challenger), None, progress)
+    whole = training or training_set(store, _recipe(challenger, champion), None, progress)
     duel = Duel.between(whole, challenger, champion, limits.horizon(challenger.target.horizons_days))
     leaks = failed_leaks(challenger)
     try:
@@ -296,15 +297,27 @@ def _differs(challenger: Bundle, champion: Bundle) -> str | None:
     )
 
 
+def _read(bundle: Bundle) -> tuple[FeatureSpec, ...]:
+    """What a comparison reads of a bundle's specs: those of its model and of age and history, with their inputs."""
+    by_age = (term.feature for model in bundle.fallback for term in model.form.terms)
+    of_model = (name for model in bundle.models for name in model.bag.feature_names)
+    of_baseline = filter(None, (BASELINE_FEATURES.age, *BASELINE_FEATURES.history))
+    return with_inputs(bundle.specs, {*of_model, *by_age, *of_baseline})
+
+
 def _values(whole: TrainingSet, bundle: Bundle) -> pd.DataFrame:
-    known = {spec.name: spec for spec in whole.specs}
-    if all(known.get(spec.name) == spec for spec in bundle.specs):
+    known, read = {spec.name: spec for spec in whole.specs}, _read(bundle)
+    if all(known.get(spec.name) == spec for spec in read):
         return whole.features
-    return build_values(whole.index, prepare(whole.tables, bundle.target), bundle.specs)
+    return build_values(whole.index, prepare(whole.tables, bundle.target), read)
 
 
-def _recipe(bundle: Bundle) -> Recipe:
-    return Recipe(bundle.specs, bundle.factors, bundle.target, bundle.settings)
+def _recipe(challenger: Bundle, champion: Bundle | None) -> Recipe:
+    """The challenger's, with the champion's features beside its own, so that none is built twice."""
+    own = _read(challenger)
+    names = {spec.name for spec in own}
+    more = [spec for spec in _read(champion) if spec.name not in names] if champion else []
+    return Recipe((*own, *more), challenger.factors, challenger.target, challenger.settings)
 
 
 @dataclass(frozen=True)
