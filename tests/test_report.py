@@ -522,7 +522,7 @@ def test_instants_without_a_zone_are_utc() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("most = 3", "most = 0", r"report.toml, \[alerts\]: most is 0; give a whole number above 0"),
+        ("most = 3", "most = 0", r"report.toml, \[alerts\]: most is 0; give a whole number from 1 up"),
         ("reasons = 3", "reason = 3", r"report.toml, \[reading\]: unknown reason. Known: just_returned_days, reasons"),
         ("title =", "titel =", "report.toml: unknown titel"),
         ("from_times_base_rate = 3.0", "from_times_base_rate = 1.0", r"found cut-offs \[0.0, 1.5, 1.0\]"),
