@@ -17,8 +17,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from configs.errors import IntegrityError, NotReady
-from models.contributions import mean_contributions, mean_interactions, tree_contributions
-from models.estimator import Calibration, HorizonModel, Predicted, boosters, member_log_odds
+from models.contributions import mean_contributions, mean_interactions
+from models.estimator import Calibration, HorizonModel, Predicted, member_log_odds
 from models.odds import Floats
 
 LARGEST_GAP = 1e-6
@@ -137,14 +137,29 @@ def _stretch(calibration: Calibration, distance: Floats, raw_base: float) -> Flo
     return np.asarray((calibration.log_odds(start + step) - calibration.log_odds(start)) / step)
 
 
-def require_additive(total: Floats, score: Floats, what: str) -> None:
+def require_additive(
+    total: Floats,
+    score: Floats,
+    what: str,
+    advice: str = "The bundle is damaged, or another LightGBM trained it; train again.",
+) -> None:
     """Raise IntegrityError unless base plus contributions equal the score, row by row."""
     gap = float(np.abs(total - score).max(initial=0.0))
     if not gap <= LARGEST_GAP:
         raise IntegrityError(
             f"explanations of {what} miss its score by {gap:.2g} log-odds (at most {LARGEST_GAP:g} allowed): "
-            "nothing was written. The bundle is damaged, or another LightGBM trained it; train again."
+            f"nothing was written. {advice}"
         )
+
+
+def require_stored_additive(predictions: pd.DataFrame, explanations: pd.DataFrame) -> None:
+    """Raise IntegrityError unless stored rows of both tables (serving/store.py) add up for whoever is scored."""
+    key = ["athlete_id", "as_of", "model_version", "horizon_days"]
+    scored = predictions[~predictions["abstained"].astype(bool)]
+    shares = explanations.groupby(key)["contribution"].sum().reindex(pd.MultiIndex.from_frame(scored[key]))
+    total = scored["base_log_odds"].to_numpy() + shares.fillna(0.0).to_numpy()
+    advice = "The database was changed or damaged; `strainwatch score --replace` says the moment anew."
+    require_additive(total, scored["log_odds"].to_numpy(), "the stored scores", advice)
 
 
 def contributions_of_prediction(
@@ -224,11 +239,6 @@ def _factors_of(names: Sequence[str], specs: Iterable[HasFactor]) -> dict[str, s
     return factor_of
 
 
-def odds_multiplier(contribution: Floats) -> Floats:
-    """By how much a contribution multiplies the odds: 1 leaves the score as it is."""
-    return np.asarray(np.exp(contribution))
-
-
 def as_shap(base: Floats, shares: pd.DataFrame, features: pd.DataFrame) -> Any:
     """A `shap.Explanation` of base (rows) and contributions (rows x features), for the shap library's plots.
 
@@ -245,19 +255,3 @@ def _import_shap() -> Any:
         warnings.simplefilter("ignore", PendingDeprecationWarning)
         import shap
     return shap
-
-
-def shap_check(model: HorizonModel, features: pd.DataFrame) -> float:
-    """The trees' largest difference from the shap library's own TreeSHAP, in raw log-odds; 0 for no rows."""
-    if not len(features):
-        return 0.0
-    shap = _import_shap()
-    values = features[list(model.bag.feature_names)].to_numpy(dtype=np.float64)
-    total = np.zeros(values.shape)
-    for member in boosters(model.bag):
-        explainer = shap.TreeExplainer(member)
-        # Left alone it would ask LightGBM for the answer and so compare LightGBM with itself.
-        explainer.model.model_type = "internal"
-        total += np.asarray(explainer.shap_values(values, check_additivity=False))
-    theirs = total / len(model.bag.members)
-    return float(np.abs(theirs - tree_contributions(model.bag, features)).max())

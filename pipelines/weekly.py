@@ -18,6 +18,7 @@ from features.row_facts import prepare
 from features.tables import looked_up
 from features.windows import known_by
 from models.bundle import Bundle
+from models.explain import require_stored_additive
 from models.levers import WhatIf, load_what_if
 from models.registry import champion
 from pipelines.daily import moment, score_database, score_day
@@ -200,6 +201,7 @@ def _build(
         )
     finally:
         database.close()
+    require_stored_additive(*(_said(frame, instant, bundle) for frame in (predictions, explanations)))
     return build_report(
         as_of=instant,
         date=day,
@@ -215,6 +217,10 @@ def _build(
         ask=asker(tables, instant, bundle, explanations, settings.horizon_days, what_if),
         decisions=decisions,
     )
+
+
+def _said(rows: pd.DataFrame, instant: pd.Timestamp, bundle: Bundle) -> pd.DataFrame:
+    return rows[(rows["as_of"] == instant) & (rows["model_version"] == bundle.version)]
 
 
 def model_facts(bundle: Bundle) -> dict[str, Any]:

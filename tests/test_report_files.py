@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import math
+import sqlite3
 import sys
+from contextlib import closing
 from dataclasses import replace
 from datetime import datetime
 from email import message_from_bytes, policy
@@ -212,6 +214,17 @@ def test_an_order_writes_each_format_and_a_dry_run_sends_nothing(own_squad: Squa
     assert message["To"] == "physio@club.example"
     assert isinstance(message, EmailMessage)
     assert [part.get_payload(decode=True) for part in message.iter_attachments()] == [table.read_bytes()]
+
+
+@pytest.mark.slow
+def test_a_report_of_scores_that_their_explanations_miss_is_not_written(own_squad: Squad, tmp_path: Path) -> None:
+    own_squad.score(MONDAYS[0])
+    with closing(sqlite3.connect(own_squad.path / "strainwatch.db")) as database, database:
+        database.execute("UPDATE predictions SET log_odds = log_odds + 1e-5 WHERE horizon_days = 14")
+    ran = strainwatch("report", "--store", own_squad.path, "--as-of", MONDAYS[0], "--out", tmp_path / "out")
+    assert (ran.code, ran.out) == (8, "")
+    assert "explanations of the stored scores miss its score by 1e-05 log-odds" in ran.err
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.slow
