@@ -8,13 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
-
-from features import native
-
-Values = npt.NDArray[np.float64]
-
 DAYS_PER_WEEK = 7
 DAYS_OF_LINE = 42
 
@@ -48,16 +41,3 @@ DERIVATIONS: Mapping[str, Derivation] = {
     ),
 }
 """Name in features.toml -> what it takes and means, in the order of `enum Derivation` in features/derived.h."""
-
-
-def derive(name: str, *inputs: Values) -> Values:
-    """One derivation of arrays of equal length; NaN where it is undefined."""
-    size = len(inputs[0])
-    padded = np.zeros((3, -(-size // native.LANES) * native.LANES))
-    for row, values in zip(padded, inputs, strict=False):
-        row[:size] = values
-    result = np.empty(padded.shape[1])
-    native.library().derived_values(
-        list(DERIVATIONS).index(name), *map(native.address, padded), len(result), native.address(result)
-    )
-    return result[:size]

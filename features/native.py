@@ -102,8 +102,6 @@ def load(level: int) -> Any:
     loaded = build_of(Path(__file__).with_name("windows.c"), level)
     loaded.window_features.argtypes = [POINTER(Plan), POINTER(Moments), c_int64, c_int64, POINTER(Results)]
     loaded.window_features.restype = c_int
-    loaded.derived_values.argtypes = [c_int64, c_void_p, c_void_p, c_void_p, c_int64, c_void_p]
-    loaded.derived_values.restype = None
     loaded.visible_pairs.argtypes = [POINTER(History), POINTER(Moments), c_int64, c_int64, c_void_p, c_void_p]
     loaded.visible_pairs.restype = c_int64
     loaded.last_covered.argtypes = [POINTER(Coverage), POINTER(Moments), c_int64, c_void_p]

@@ -1050,13 +1050,6 @@ EXPORT int window_features(const Plan *plan, const Moments *moments, int64_t fir
     return !ready;
 }
 
-/* One derivation on arrays whose length is a multiple of eight. */
-EXPORT void derived_values(int64_t derivation, const double *a, const double *b, const double *c, int64_t count, double *out) {
-    for (int64_t i = 0; i < count; i += LANES)
-        *(LanesInMemory *)(out + i) = derive(derivation, *(const LanesInMemory *)(a + i), *(const LanesInMemory *)(b + i),
-                                             *(const LanesInMemory *)(c + i));
-}
-
 /* Pairs of a moment and a row that it sees within `reach_days`: moments rise, and rows within a moment. Returns their
 number; with `moment` NULL it only counts. */
 EXPORT int64_t visible_pairs(

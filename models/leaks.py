@@ -8,7 +8,7 @@ counts once: few injured athletes rank well by chance, and a bootstrap of few un
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -121,11 +121,6 @@ def battery(
         single_feature(thinned),
         train_against_test(thinned, settings),
     )
-
-
-def failing(checks: Sequence[LeakCheck]) -> tuple[str, ...]:
-    """The sentences of failed checks that forbid a promotion."""
-    return tuple(check.sentence for check in checks if check.blocks and not check.passed)
 
 
 def missingness(material: Material, settings: Settings) -> LeakCheck:

@@ -547,5 +547,9 @@ def test_numbers_that_an_earlier_versions_file_lacks_are_those_shipped(tmp_path:
 
 def test_bands_are_multiples_of_the_base_rate() -> None:
     settings = load_report_settings()
-    assert settings.multiples == {"usual": 0.0, "raised": 1.5, "high": 3.0}
+    assert {band.key: band.from_times_base_rate for band in settings.bands} == {
+        "usual": 0.0,
+        "raised": 1.5,
+        "high": 3.0,
+    }
     assert [settings.band_of(p, 0.01).key for p in (0.0149, 0.015, 0.03)] == ["usual", "raised", "high"]

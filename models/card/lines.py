@@ -45,10 +45,6 @@ class Line:
         failed = any(gate.outcome == "failed" for gate in self.answer.gates)
         return "not met" if failed else self.answer.state
 
-    @property
-    def is_warned(self) -> bool:
-        return any(gate.outcome == "warning" for gate in self.answer.gates)
-
 
 @dataclass(frozen=True)
 class CardTable:

@@ -26,10 +26,6 @@ class Estimate:
     upper: float
     by_seed: tuple[float, ...]
 
-    def covers(self, value: float) -> bool:
-        """Whether the interval holds `value`; without an interval nothing is excluded."""
-        return not (self.lower > value or self.upper < value)
-
 
 def over_seeds(values: Sequence[float]) -> Estimate:
     """The mean of one figure per seed; seeds that could not give one (NaN) are left out."""

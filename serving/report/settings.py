@@ -73,11 +73,6 @@ class ReportSettings:
         reached = [band for band in self.bands if probability >= band.from_times_base_rate * base_rate]
         return reached[-1] if reached else self.bands[0]
 
-    @property
-    def multiples(self) -> dict[str, float]:
-        """Each band's multiple of the base rate, lowest first: what scoring needs to name a band."""
-        return {band.key: band.from_times_base_rate for band in self.bands}
-
     def band_named(self, key: str) -> Band | None:
         return next((band for band in self.bands if band.key == key), None)
 
