@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from textwrap import fill
 
 import numpy as np
 import pandas as pd
@@ -31,6 +32,8 @@ class Names:
 MOST_FEATURES = 20
 MOST_DEPENDENCES = 12
 _MOST_POINTS = 2000
+_LABEL_WIDTH = 46
+"""Letters below one of three panels; a longer label goes on in a second line."""
 _LOW_TO_HIGH = LinearSegmentedColormap.from_list("low to high", ["#0072B2", "#B9B9B9", "#D55E00"])
 _PALE_TO_DARK = LinearSegmentedColormap.from_list("pale to dark", ["#FFFFFF", "#0072B2"])
 
@@ -137,7 +140,7 @@ def _dependence_of(figure: Figure, where: object, view: View, name: str, label: 
         )  # fmt: skip
     lower.hist(value[inside], bins=40, color="#BDBDBD")
     lower.set_yticks([])
-    lower.set_xlabel(label, fontsize=8.5)
+    lower.set_xlabel(fill(label, _LABEL_WIDTH), fontsize=8.5)
     upper.set_ylabel("log-odds", fontsize=8)
     upper.tick_params(labelsize=8, labelbottom=False)
     lower.tick_params(labelsize=8)
@@ -172,7 +175,7 @@ def pairs_figure(view: View, labels: Labels) -> Figure:
     axes.tick_params(length=0)
     axes.set_title(f"What pairs of factors do together, {view.horizon_days} days", loc="left", fontweight="bold")
     axes.text(
-        0.98, 0.97, "thousandths of a log-odd,\nmean of the size;\nbold: a factor by itself",
+        0.98, 0.97, "log-odds in thousandths,\nmean of the size;\nbold: a factor by itself",
         transform=axes.transAxes, ha="right", va="top", fontsize=8.5, color=GREY,
     )  # fmt: skip
     return figure

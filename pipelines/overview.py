@@ -64,7 +64,7 @@ def overview(store: Store, version: int | None, against: int | None, progress: R
         kept |= dict(_tables(view, old))
         strongest = strongest or tuple(importance(view.factors, view.athletes).index[:3])
     progress("explaining", len(bundle.models), len(bundle.models))
-    labels = tuple(bundle.factors[name].label for name in strongest)
+    labels = tuple(bundle.factors[name].measures for name in strongest)
     athletes = index["athlete_id"].nunique()
     return Overview(number, bundle.version, against, len(index), athletes, figures, kept, labels)
 
@@ -84,7 +84,7 @@ def _names(bundle: Bundle, number: int, other: Bundle | None, against: int | Non
     return Names(
         {spec.name: spec.label for spec in bundle.specs},
         {spec.name: spec.unit for spec in bundle.specs},
-        {key: factor.label for key, factor in factors.items()},
+        {key: factor.measures for key, factor in factors.items()},  # moved either way: no state
         f"version {number}",
         f"version {against}",
     )
