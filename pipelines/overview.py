@@ -118,6 +118,6 @@ def keep(store: Store, found: Overview, out: Path) -> tuple[Path, ...]:
 def in_words(found: Overview, out: Path) -> Iterator[str]:
     """What was looked at, what moves scores most, and where to look."""
     yield f"Version {found.version} ({found.label}), {found.athlete_days:,} athlete-days of {found.athletes} athletes."
-    yield f"What moves its scores most: {', '.join(label.lower() for label in found.strongest)}."
+    yield f"What moves its scores most: {'; '.join(label.lower() for label in found.strongest)}."
     yield f"{len(found.figures)} pictures and {len(found.tables)} tables in {out}, and under {ARTIFACTS}/ of its run."
     yield "They describe the model on days that it learnt from, not what would change an athlete's risk."
