@@ -118,9 +118,10 @@ def _score_all(store: Store, mondays: pd.DatetimeIndex, now: datetime, progress:
 
 def _highest(report: WeeklyReport, most: int = 3) -> tuple[str, ...]:
     """The report's highest scores, each with its reasons in words."""
-    days = report.settings.horizon_days
+    settings = report.settings
+    days = settings.horizon_days
     return tuple(
-        f"{row.athlete_id}: {report.told(row, days)} in {days} days, raised by {reasons_in_words(row.shares)}"
+        f"{row.athlete_id}: {report.told(row, days)} in {days} days, raised by {reasons_in_words(row.shares, settings)}"
         for row in report.rows[:most]
     )
 

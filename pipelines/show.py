@@ -76,12 +76,22 @@ def explained(rows: pd.DataFrame, bundle: Bundle, date: pd.Timestamp) -> tuple[F
     return Explainer(specs, bundle.factors, date).shares(rows)
 
 
-def reasons_in_words(shares: Sequence[FactorShare], most: int = 3) -> str:
-    """The strongest raising factors with the leading measurement of each, on one line."""
-    raising = [share for share in shares if share.is_raising][:most]
+def reasons_in_words(shares: Sequence[FactorShare], settings: ReportSettings) -> str:
+    """The strongest raising factors that the report would name, with the leading measurement of each, on one line."""
+    least = math.log(settings.smallest_odds)
+    steady = [share for share in shares if not share.steadiness < settings.hidden_below]
+    raising = [share for share in steady if share.contribution >= least][: settings.reasons]
     if not raising:
-        return "nothing raises the score above the ordinary"
-    return "; ".join(f"{share.name.lower()}: {share.leading.text}" for share in raising)
+        return "no factor that stands out"
+    return "; ".join(f"{_named(share, settings).lower()}: {share.leading.text}" for share in raising)
+
+
+def _named(share: FactorShare, settings: ReportSettings) -> str:
+    """The factor's name, and that it is uncertain where the model's members disagree about it."""
+    is_uncertain = share.steadiness < settings.uncertain_below and abs(share.contribution) >= math.log(
+        settings.smallest_odds
+    )
+    return f"{share.name} [uncertain]" if is_uncertain else share.name
 
 
 def explanation_as_json(found: Explained) -> dict[str, Any]:
@@ -102,7 +112,7 @@ def show_explanation(found: Explained) -> None:
     if first["scored_by"] == AGE_AND_HISTORY:
         console.print(escape(f"Scored by {AGE_AND_HISTORY} alone: {first['reason']}."), soft_wrap=True)
     shares = shares_of(found)
-    _show_factors(console, shares, first, told.supports_percent(int(first["horizon_days"])))
+    _show_factors(console, shares, first, told)
     for line in _sums(shares, first):
         console.print(line)
     if note := told.note(list(found.predictions["horizon_days"])):
@@ -123,23 +133,22 @@ def names_of(found: Explained) -> dict[str, str]:
     return {key: told.get(key, factor.measures) for key, factor in found.bundle.factors.items()}
 
 
-def _show_factors(console: Console, shares: Sequence[FactorShare], first: pd.Series, shows_points: bool) -> None:
-    """A line per factor; where there is room, also against the report's other references, and in points."""
-    is_wide = console.width >= WIDE
-    wide = [
-        right("against\nsquad today"),
-        right("against\nown usual"),
-        *([right("percentage\npoints")] if shows_points else []),
-    ]
+def _show_factors(console: Console, shares: Sequence[FactorShare], first: pd.Series, told: Teller) -> None:
+    """A line per factor; where there is room, also the report's other references, points and how steady it is."""
+    is_wide, shows_points = console.width >= WIDE, told.supports_percent(int(first["horizon_days"]))
+    points_too = [right("percentage\npoints")] if shows_points else []
+    wide = [right("against\nsquad today"), right("against\nown usual"), *points_too, right("members\nnaming it")]
     middle = ["measurement that weighs most", "evidence", "can change"]
     table = Table("factor", right("times\nthe odds"), *(wide if is_wide else []), *middle)
-    parts = [share.contribution for share in shares]
-    points = percentage_points(np.array(parts), first["log_odds"], first["base_log_odds"])
+    parts = np.array([share.contribution for share in shares])
+    points = percentage_points(parts, first["log_odds"], first["base_log_odds"])
     for share, point in zip(shares, points, strict=True):
         usual = share.against_usual if share.factor.modifiable else math.nan
-        others = [_times(share.against_squad), _times(usual), *([f"{point:+.2f}"] if shows_points else [])]
+        steady = "–" if math.isnan(share.steadiness) else f"{share.steadiness:.0%}"
+        others = [_times(share.against_squad), _times(usual), *([f"{point:+.2f}"] if shows_points else []), steady]
         words = [escape(share.leading.text), share.leading.evidence, "yes" if share.factor.modifiable else "no"]
-        table.add_row(share.name, _times(share.contribution), *(others if is_wide else []), *words)
+        name = escape(_named(share, told.settings))
+        table.add_row(name, _times(share.contribution), *(others if is_wide else []), *words)
     console.print(table)
 
 

@@ -217,7 +217,7 @@ class _Season:
         assert self.model is not None
         why = scores.explanations
         own = why[(why["athlete_id"] == athlete) & (why["horizon_days"] == self.report.horizon_days)]
-        return reasons_in_words(explained(own, self.model.bundle, date), self.report.reasons)
+        return reasons_in_words(explained(own, self.model.bundle, date), self.report)
 
     def _beside(self, said: pd.DataFrame) -> dict[str, pd.Series]:
         """Each baseline's chance per row; NaN where nobody is scored."""

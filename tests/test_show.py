@@ -96,3 +96,14 @@ def test_a_typical_score_is_a_band_without_support() -> None:
     assert bare.typical(7, -9.0) == "usual"
     assert bare.typical(7, 0.0) == "high"
     assert full.typical(7, -5.0) == "0.67%"
+
+
+@pytest.mark.parametrize(("steadiness", "said"), [(0.9, "{name}: "), (0.5, "{name} [uncertain]: "), (0.1, None)])
+def test_a_factor_that_few_members_name_is_uncertain_or_not_named(steadiness: float, said: str | None) -> None:
+    settings = load_report_settings()
+    first, second = (replace(share, contribution=0.5, steadiness=1.0) for share in show.shares_of(explained())[:2])
+    told = show.reasons_in_words([first, replace(second, steadiness=steadiness)], settings)
+    parts = told.split("; " + second.name.lower())
+    assert (len(parts) == 2) == (said is not None)
+    assert said is None or said.format(name=second.name.lower()) in told
+    assert show.reasons_in_words([replace(first, contribution=0.01)], settings) == "no factor that stands out"
