@@ -176,7 +176,7 @@ def _agreement(horizon_days: int, own: pd.DataFrame) -> str:
     apart = float((own["first"] - own["second"]).abs().mean())
     return (
         f"{horizon_days} days: {len(own):,} athlete-days were tested by both; the rank correlation of their scores "
-        f"{told}, and they lie {apart:.2%} apart on average."
+        f"{told}, and they lie {100 * apart:.2f} percentage points apart on average."
     )
 
 
