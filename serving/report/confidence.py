@@ -108,7 +108,7 @@ def _unsteady(shares: tuple[FactorShare, ...], settings: ReportSettings) -> list
     raising = [share for share in shares if share.is_raising and share.factor.modifiable]
     if not raising or not raising[0].steadiness < settings.uncertain_below:
         return []
-    return [Doubt(_("its first reason is uncertain ({factor})", factor=raising[0].name))]
+    return [Doubt(_("what raises it most is uncertain ({factor})", factor=raising[0].name))]
 
 
 def _incomplete(prediction: Prediction, settings: ReportSettings) -> list[Doubt]:

@@ -105,10 +105,16 @@ def _reasons(row: AthleteRow, flag: Flag | None) -> list[Cell]:
         as_title("; ".join(flag.fixed)) if flag else "",
         as_title("; ".join(flag.injuries)) if flag else "",
         f"{as_title(_(row.confidence.grade))}. {row.confidence.details}",
-        "; ".join(as_title(note) for note in (row.returned, row.standing, row.silent, row.unmeasured) if note),
+        _notes(row),
         _figure(row.share_missing),
         as_title(row.by_history),
     ]
+
+
+def _notes(row: AthleteRow) -> str:
+    """What stands on the athlete's row beside band and reasons."""
+    returned = f"{row.returned}: {_('the model knows few such days')}" if row.returned else ""
+    return "; ".join(as_title(note) for note in (returned, row.standing, row.silent, row.unmeasured) if note)
 
 
 class _Odds(float):
