@@ -282,6 +282,7 @@ def test_a_figure_keeps_the_digits_that_tell_it_from_zero() -> None:
     assert shown(-0.0012, -0.0027, -0.00001) == "−0.0012 (−0.0027 to 0.0000)"
     assert shown(0.0, 0.0, 0.0) == "0.00 (0.00 to 0.00)"
     assert shown(281.04, NAN, NAN) == "281.0 (no interval)"
+    assert metric_words(Metric(7, "model", "warning_days", 4.0, 0.0, 5.0, 100, 5, 9)) == "4 (0 to 5)"
     assert metric_words(None) == "–"
 
 

@@ -103,7 +103,9 @@ def _fixed(value: float, decimals: int) -> str:
 
 
 def _decimals(metric: Metric) -> int:
-    """Enough for a small figure to differ from 0, no more than two for an ordinary one."""
+    """Enough for a small figure to differ from 0, no more than two for an ordinary one; days are whole."""
+    if metric.name == "warning_days":
+        return 0
     size = max(abs(each) for each in (metric.value, metric.lower, metric.upper) if not math.isnan(each))
     return 1 if size >= 10 else 2 if size >= 0.1 or size == 0 else 3 if size >= 0.02 else 4
 
