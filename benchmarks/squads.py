@@ -20,14 +20,15 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from scipy.optimize import minimize
 
 import configs
 from benchmarks import report
 from models.estimator import (
+    Bag,
     Calibration,
     HorizonModel,
     fit_bag,
-    fit_calibration,
     fit_horizons,
     member_log_odds,
     predict,
@@ -90,15 +91,17 @@ def _club(recipe: Recipe, times: float, seed: int) -> Squad:
 
 @dataclass(frozen=True)
 class Learner:
-    """What a way of learning knows: one model, and what its scores start from in each club."""
+    """Trees that add to what a club's scores start from: `base`, and an offset of its own where the club taught."""
 
-    model: HorizonModel
+    bag: Bag
+    adds: Calibration
+    base: float
     offsets: dict[str, float]
 
     def chances(self, tested: Clubs) -> Floats:
-        start = np.array([self.offsets.get(name, 0.0) for name in tested.club])
-        raw = member_log_odds(self.model.bag, tested.features[list(self.model.bag.feature_names)]).mean(axis=0)
-        return probability(self.model.calibration.log_odds(raw + start))
+        start = self.base + np.array([self.offsets.get(name, 0.0) for name in tested.club])
+        raw = member_log_odds(self.bag, tested.features[list(self.bag.feature_names)]).mean(axis=0)
+        return probability(start + self.adds.log_odds(raw))
 
 
 def pooled(recipe: Recipe, names: list[str], taught: Clubs) -> HorizonModel:
@@ -122,8 +125,18 @@ def with_offset(recipe: Recipe, names: list[str], taught: Clubs) -> Learner:
     athletes, base = taught.index["athlete_id"].to_numpy(), rate_log_odds(taught.label)
     directions = monotone(recipe, names)
     bag, raw = fit_bag(taught.features[names], taught.label, athletes, settings, directions, start=base + own)
-    calibration: Calibration = fit_calibration(raw + base + own, taught.label, settings.calibration)
-    return Learner(HorizonModel(DAYS, replace(bag, base_log_odds=base), calibration), offsets)
+    return Learner(bag, _beside(raw, base + own, taught.label), base, offsets)
+
+
+def _beside(raw: Floats, start: Floats, label: Floats) -> Calibration:
+    """The likeliest straight line of `raw`, added to `start` as it is: a slope must not stretch a club's own rate."""
+    scored = np.isfinite(raw)
+
+    def loss(line: Floats) -> float:
+        log_odds = start[scored] + line[0] + line[1] * raw[scored]
+        return float((np.logaddexp(0, log_odds) - label[scored] * log_odds).mean())
+
+    return Calibration("platt", tuple(minimize(loss, (0.0, 1.0), bounds=((None, None), (0.0, None))).x.tolist()))
 
 
 def known_clubs(recipe: Recipe, names: list[str], every: Clubs) -> dict[str, Floats]:
