@@ -327,15 +327,19 @@ def test_who_returned_lately_is_said_beside_the_band(given: Given, report: Weekl
 
 
 @pytest.mark.parametrize(
-    ("squad", "usual", "said"),
+    ("squad", "usual", "is_lowest", "said"),
     [
-        (2.5, 0.8, "high for this squad, ordinary for this athlete"),
-        (1.2, 2.1, "ordinary for this squad, high for this athlete"),
-        (3.0, 2.1, ""), (1.2, 0.9, ""), (2.5, NAN, ""), (NAN, 2.5, ""), (2.5, 0.3, ""),
+        (2.5, 0.8, False, "high for this squad, ordinary for this athlete"),
+        (2.5, 0.8, True, ""),
+        (1.2, 2.1, True, "ordinary for this squad, high for this athlete"),
+        (3.0, 2.1, False, ""), (1.2, 0.9, False, ""), (2.5, NAN, False, ""), (NAN, 2.5, False, ""),
+        (2.5, 0.3, False, ""),
     ],
 )  # fmt: skip
-def test_where_squad_and_own_usual_disagree_the_score_says_so(squad: float, usual: float, said: str) -> None:
-    assert standing(Comparison(squad, usual, 0.0, 0.01, ()), 1.5) == said
+def test_where_squad_and_own_usual_disagree_the_score_says_so(
+    squad: float, usual: float, is_lowest: bool, said: str
+) -> None:
+    assert standing(Comparison(squad, usual, 0.0, 0.01, ()), 1.5, is_lowest) == said
 
 
 def test_a_source_that_some_never_had_is_told_once_and_is_no_gap(given: Given) -> None:

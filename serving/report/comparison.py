@@ -64,13 +64,14 @@ def compare(
     )
 
 
-def standing(compared: Comparison, stands_out: float) -> str:
+def standing(compared: Comparison, stands_out: float, is_lowest: bool) -> str:
     """Where squad and own usual disagree on a score, in words; "" where they agree or one of them is not known.
 
-    `stands_out` is the ratio of odds from which a score is called high.
+    `stands_out` is the ratio of odds from which a score is called high. One in the lowest band is not called high for
+    its squad: where everybody else's is still lower, that is no news.
     """
     squad, usual = compared.squad_odds, compared.usual_odds
-    if squad >= stands_out and 1 / stands_out < usual < stands_out:
+    if not is_lowest and squad >= stands_out and 1 / stands_out < usual < stands_out:
         return _("high for this squad, ordinary for this athlete")
     if usual >= stands_out and 1 / stands_out < squad < stands_out:
         return _("ordinary for this squad, high for this athlete")

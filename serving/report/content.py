@@ -350,7 +350,11 @@ class _Maker:
     def _row(
         self, item: Prediction, anchor: str, shares: tuple[FactorShare, ...], week_ago: Run | None, is_flagged: bool
     ) -> AthleteRow:
-        named, compared = _worth_naming(shares, self.settings), self._compared(item, shares)
+        named, compared, band = (
+            _worth_naming(shares, self.settings),
+            self._compared(item, shares),
+            self.judge.band(item),
+        )
         return AthleteRow(
             athlete_id=item.athlete_id,
             anchor=anchor,
@@ -359,7 +363,7 @@ class _Maker:
             probability=item.probability,
             lower=item.lower,
             upper=item.upper,
-            band=self.judge.band(item),
+            band=band,
             change=change(item, week_ago, self.judge),
             shares=shares,
             named=named,
@@ -371,7 +375,7 @@ class _Maker:
             unmeasured=_unmeasured(shares, named, self.settings),
             silent="; ".join(self.gaps[item.athlete_id].silent),
             returned=self._returned(item.athlete_id),
-            standing=standing(compared, self.settings.stands_out),
+            standing=standing(compared, self.settings.stands_out, band.rank == 0),
         )
 
     def _returned(self, athlete_id: str) -> str:
