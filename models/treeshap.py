@@ -1,6 +1,6 @@
 """Exact Shapley values of a bag's trees, by compiled code (treeshap.c): of features, and of pairs of groups of them.
 
-The numbers are those of LightGBM's `pred_contrib`, a hundred times as fast, and what it has not: against background
+The numbers are those of LightGBM's `pred_contrib`, some fifty times as fast, and what it has not: against background
 rows that are named, and by pairs. Trees are read once from LightGBM's text.
 """
 
