@@ -195,11 +195,11 @@ def _line(name: str, found: Sequence[Judged], first: Sequence[Judged]) -> tuple[
 
 
 def _interval(found: Estimate, decimals: int, sign: str = "") -> str:
-    """Seeds without the figure (a constant has no slope) are left out and counted."""
+    """Seeds without the figure (a constant has no slope) are left out and counted; one seed gives no interval."""
     absent = int(np.isnan(found.by_seed).sum())
-    values = (f"{each:{sign}.{decimals}f}" for each in (found.value, found.lower, found.upper))
-    value, lower, upper = values
-    return f"{value} ({lower} to {upper})" + (f" -{absent}" if absent else "")
+    value, lower, upper = (f"{each:{sign}.{decimals}f}" for each in (found.value, found.lower, found.upper))
+    told = f"{value} ({lower} to {upper})" if np.isfinite(found.lower) else value
+    return told + (f" -{absent}" if absent else "")
 
 
 def main() -> None:
