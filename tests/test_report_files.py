@@ -66,6 +66,7 @@ def test_the_csv_gives_iso_days_and_the_reason_of_who_was_not_scored(report: Wee
     told = [(row["Athlete"], row["Not scored, or not by the model: why"].lower()) for row in last]
     assert told == [(item.name, item.reason.lower()) for item in report.not_scored]
     assert {row["Band"] for row in last} == {""}
+    assert {row["Squad"] for row in last} == {row["Squad"] for row in rows} != {""}
 
 
 @pytest.mark.parametrize("name", ["=1+1", "+A1", "-2", "@SUM(A1)", "\t=1"])
@@ -89,7 +90,7 @@ def test_the_workbook_has_typed_days_and_shares_and_says_when_not_to_trust_it(re
     missing = row["Measurements missing (share)"]
     assert missing.value == pytest.approx(report.flags[0].row.share_missing, abs=1e-6)
     assert missing.number_format == "0.00%"
-    empty = table.cell(table.max_row, 2)  # the squad of somebody who was not scored
+    empty = table.cell(table.max_row, 5)  # the band of somebody who was not scored
     assert (empty.value, empty.data_type) == (None, "n")
     assert (table.freeze_panes, table.max_row) == ("B2", 1 + len(report.rows) + len(report.not_scored))
     told = [cell.value for cell in about["A"]]

@@ -132,6 +132,7 @@ class AthletePage:
 @dataclass(frozen=True)
 class NotScored:
     name: str
+    squad: str
     reason: str
 
 
@@ -420,7 +421,10 @@ class _Maker:
         unseen = {
             athlete: _("not part of this morning's run") for athlete in members if athlete not in self.run.predictions
         }
-        found = [NotScored(self.names[athlete], reason) for athlete, reason in (abstained | unseen).items()]
+        found = [
+            NotScored(self.names[athlete], self.squads.get(athlete, ""), reason)
+            for athlete, reason in (abstained | unseen).items()
+        ]
         return tuple(sorted(found, key=lambda item: item.name))
 
     @cached_property

@@ -86,7 +86,7 @@ def _rows(report: WeeklyReport) -> Iterator[list[Cell]]:
         yield [row.name, row.squad, day, place, *_score(report, row), *_reasons(row, flag)]
     between = len(_header(report)) - 4
     for item in report.not_scored:
-        yield [item.name, "", day, *[None] * between, as_title(item.reason)]
+        yield [item.name, item.squad, day, *[None] * between, as_title(item.reason)]
 
 
 def _score(report: WeeklyReport, row: AthleteRow) -> list[Cell]:
