@@ -95,13 +95,26 @@ def _named(share: FactorShare, settings: ReportSettings) -> str:
 
 
 def explanation_as_json(found: Explained) -> dict[str, Any]:
-    """Plain values. `supports_percent` says of each probability whether it may be told to people as a percentage."""
+    """Plain values. `supports_percent` says of each probability whether it may be told to people as a percentage.
+
+    `factors` are those of the first horizon with the report's references, in log-odds; `explanations` each feature's.
+    """
     told = teller(found.bundle, found.settings)
     predictions = [
         {**row, "supports_percent": told.supports_percent(int(row["horizon_days"]))}
         for row in found.predictions.to_dict("records")
     ]
-    return {"predictions": predictions, "explanations": found.explanations.to_dict("records")}
+    factors = [
+        {
+            "factor": share.factor.key,
+            "contribution": share.contribution,
+            "against_squad": share.against_squad,
+            "against_usual": share.against_usual,
+            "steadiness": share.steadiness,
+        }
+        for share in shares_of(found)
+    ]
+    return {"predictions": predictions, "factors": factors, "explanations": found.explanations.to_dict("records")}
 
 
 def show_explanation(found: Explained) -> None:

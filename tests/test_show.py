@@ -73,7 +73,12 @@ def test_a_percentage_is_told_at_the_horizons_that_support_one_and_points_with_i
 
 def test_json_keeps_every_number_and_says_which_may_be_told_as_a_percentage() -> None:
     found = explained((7,))
-    said = show.explanation_as_json(found)["predictions"]
+    content = show.explanation_as_json(found)
+    said, factors = content["predictions"], {each["factor"]: each for each in content["factors"]}
+    assert factors["overload"]["against_squad"] == pytest.approx(factors["overload"]["contribution"] - 0.1)
+    assert sum(each["contribution"] for each in factors.values()) == pytest.approx(
+        said[0]["log_odds"] - said[0]["base_log_odds"]
+    )
     assert [each["supports_percent"] for each in said] == [True, False, False]
     assert [each["probability"] for each in said] == list(found.predictions["probability"])
 
