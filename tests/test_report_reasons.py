@@ -296,6 +296,9 @@ def test_what_is_not_measured_is_no_reason_about_the_athlete(given: Given, repor
     page = render_html(found)
     cell = page[page.index('<table class="stack squad"') :].split("</tr>")[1 + found.rows.index(flag.row)]
     assert cell.count('aria-label="not measured:"') == 1
+    assert (
+        cell.count('<li class="keep"><span class="arrow" role="img" aria-label="not measured:"') == 1
+    )  # also on paper
     assert f"<strong>{leading.factor.measures}</strong>" in cell
 
 
