@@ -6,7 +6,6 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,12 +28,12 @@ from pipelines.promote import promote, train_and_ask
 from pipelines.recipe import Recipe, load_recipe
 from pipelines.simulate import World, simulate, write_exports
 from pipelines.training_set import training_set
+from tests.children import children
 from tests.squad import NOW, Squad, injured_often, small_model, strainwatch
 from tests.test_crash import KILLED, Deadly, deadly
 from tests.trained import small_bundle
 
 pytestmark = pytest.mark.slow
-ROOT = Path(__file__).parents[1]
 LIMITS = load_limits()
 
 __all__ = ["deadly"]  # the fixture, for pytest
@@ -213,17 +212,10 @@ def test_two_trainings_and_a_promotion_at_once_all_end_well_and_the_log_tells_th
         ["train", *recipe, "--until", "2025-04-13"],
         ["promote", *recipe, "--version", "2", "--force", "--reason", "both at once"],
     ]
-    started = [
-        subprocess.Popen(
-            [sys.executable, "-W", "error", "-m", "tests.run", *each],
-            cwd=ROOT,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-        )
-        for each in commands
-    ]
-    said = [process.communicate(timeout=900)[1] for process in started]
-    assert [process.returncode for process in started] == [0, 0, 0], said
+    with children() as forked:
+        forked.start(*[("strainwatch", *each) for each in commands])
+        ended = forked.ended()
+        assert ended == [0, 0, 0], forked.said()
     assert sorted(each.version for each in versions(own_squad.path)) == [1, 2, 3, 4]
     assert sorted(entry.candidate or 0 for entry in read_log(own_squad.path)) == [1, 2, 3, 4]
     assert_settled(own_squad.path)

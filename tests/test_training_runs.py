@@ -7,10 +7,9 @@ import math
 import os
 import random
 import signal
-import subprocess
-import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -19,21 +18,9 @@ from configs.errors import NotReady
 from models import registry
 from models.tracking import LOCATIONS
 from models.training_runs import flat_metrics
+from tests.children import children
 from tests.recorded import NAN, log, rows
 from tests.trained import small_bundle
-
-ROOT = Path(__file__).parent.parent
-CHILD = """
-import sys
-from pathlib import Path
-from models.bundle import Bundle
-from models.tracking import import_mlflow
-from models.training_runs import log_training
-bundle = Bundle.load(Path(sys.argv[2]))
-import_mlflow()
-print("ready", flush=True)
-log_training(Path(sys.argv[1]), bundle, {"auroc_7d": (0.6, 0.5, 0.7)}, {"trees": 5}, {}, {}, {})
-"""
 
 
 def test_metrics_with_intervals_become_three_and_what_cannot_be_estimated_is_named() -> None:
@@ -129,21 +116,12 @@ def bundle_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def training(record: Path, bundle_folder: Path) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-W", "error", "-c", CHILD, str(record), str(bundle_folder)],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
 @pytest.mark.slow
 def test_two_trainings_at_once_both_end_well_and_in_silence(tmp_path: Path, bundle_folder: Path) -> None:
-    both = [training(tmp_path, bundle_folder) for _ in range(2)]
-    assert [process.communicate(timeout=120) for process in both] == [("ready\n", ""), ("ready\n", "")]
-    assert [process.returncode for process in both] == [0, 0]
+    with children() as forked:
+        forked.start(*[("training", str(tmp_path), str(bundle_folder))] * 2)
+        assert forked.ended() == [0, 0]
+        assert forked.said() == ""
     assert [each.version for each in registry.versions(tmp_path)] == [2, 1]
 
 
@@ -154,11 +132,13 @@ def test_a_training_killed_at_any_moment_leaves_a_store_that_the_next_can_use(
     seed = random.randrange(10**6)
     print("seed", seed)
     draw = random.Random(seed)
-    for longest_s in (1.5, 3.0, 3.0, 6.0):  # the first ones mostly while the database is made
-        with training(tmp_path, bundle_folder) as process:
-            assert process.stdout is not None and process.stdout.readline() == "ready\n"
+    with children() as forked:
+        for longest_s in (1.0, 2.0, 2.0, 4.0):  # the first ones mostly while the database is made
+            (process,) = forked.start(("training", str(tmp_path), str(bundle_folder)))
             time.sleep(draw.uniform(0, longest_s))
-            process.send_signal(signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+            assert forked.ended()[0] in (0, -signal.SIGKILL)
     registered = log(tmp_path).version
     for each in registry.versions(tmp_path):
         registry.set_alias(tmp_path, each.version, "champion")
