@@ -63,11 +63,6 @@ def member_contributions(bag: Bag, features: pd.DataFrame) -> Iterator[Floats]:
         yield trees + scaled * np.array(own)
 
 
-def tree_contributions(bag: Bag, features: pd.DataFrame) -> Floats:
-    """Exact TreeSHAP of the trees alone (rows, features), by the compiled kernel."""
-    return treeshap.contributions(_forest(bag), values_of(bag, features), PREDICTION_THREADS)
-
-
 def by_lightgbm(bag: Bag, values: Floats) -> tuple[Floats, float]:
     """TreeSHAP of the trees by LightGBM itself, and the score that it starts from: the reference."""
     if not len(values):

@@ -274,7 +274,7 @@ def test_recording_says_how_many_injuries_lack_a_field() -> None:
         metrics["outcomes"]["open_twice"] = 1
 
     found = card(change)
-    assert told(found, "R4") == "`code` is recorded of none of 40 injuries."
+    assert told(found, "R4") == "`code` of the injuries table is recorded of none of 40 injuries."
     assert line(found, "R1").answer.gates[0].sentence == "Side missing for 10 of 40."
     assert outcomes_of(found, "R16") == ["warning", "warning"]
     assert told(found, "R14").startswith("match: 10.00 per 1,000 h (20 in 2,000 h); training: 2.50 per 1,000 h")

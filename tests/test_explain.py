@@ -9,10 +9,11 @@ import pandas as pd
 import pytest
 
 from configs.errors import IntegrityError, NotReady
-from models import estimator, explain
-from models.contributions import mean_contributions, member_contributions, tree_contributions
+from models import estimator, explain, treeshap
+from models.contributions import mean_contributions, member_contributions
 from models.estimator import Calibration, HorizonModel
 from models.odds import probability
+from models.treeshap import forest_of
 
 SETTINGS = replace(estimator.load_settings(), members=4, trees=30, l2=10.0, feature_fraction=1.0)
 """So that trees weigh something on few rows, and can combine features."""
@@ -99,7 +100,8 @@ def shap_check(model: estimator.HorizonModel, features: pd.DataFrame) -> float:
         explainer.model.model_type = "internal"
         total += np.asarray(explainer.shap_values(values, check_additivity=False))
     theirs = total / len(model.bag.members)
-    return float(np.abs(theirs - tree_contributions(model.bag, features)).max())
+    ours = treeshap.contributions(forest_of(model.bag.members, values.shape[1]), values, 1)
+    return float(np.abs(theirs - ours).max())
 
 
 def test_contributions_equal_the_shap_librarys() -> None:

@@ -50,7 +50,8 @@ def _field(facts: Facts, name: str, topic: str) -> Answer:
     sentence = f"Recorded of {told} of {many(total, 'injury', 'injuries')} ({share(told, total)})."
     source = f"metrics.outcomes.recorded.{name}"
     if not told:
-        return not_met(f"`{name}` is recorded of none of {many(total, 'injury', 'injuries')}.", source=source)
+        nowhere = f"`{name}` of the injuries table is recorded of none of {many(total, 'injury', 'injuries')}."
+        return not_met(nowhere, source=source)
     answer = gate(told == total, f"{topic} missing for {total - told} of {total}.", "warning")
     return met(sentence, source=source, gates=[] if told == total else [answer])
 
