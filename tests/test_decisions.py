@@ -69,7 +69,7 @@ def test_what_says_nothing_or_of_nobody_is_refused_and_nothing_is_kept(
 
 def test_the_athletes_page_shows_staffs_decisions_the_latest_first_and_escaped() -> None:
     given = arguments()
-    flagged = build_report(**given).pages[0].flag.row.athlete_id
+    flagged = build_report(**given).pages[0].account.row.athlete_id
     decisions = pd.DataFrame(
         {
             "athlete_id": [flagged, flagged, "nobody"],

@@ -14,6 +14,7 @@ import pytest
 
 from configs.errors import ConfigError, IntegrityError, NotReady
 from features.specs import DerivedSpec, FeatureSpec, WindowSpec
+from models.counterfactual import Counterfactual
 from serving.report import WeeklyReport, build_report, load_report_settings, render_html
 from serving.report.facts import Metric, instant, model_facts
 from serving.report.outcomes import Judge, onsets_by_athlete, track_record, wilson
@@ -190,12 +191,59 @@ def test_no_feature_or_factor_key_is_shown(given: dict[str, Any], html: str) -> 
 
 
 def test_every_flagged_athlete_has_a_section_that_the_first_page_links_to(report: WeeklyReport, html: str) -> None:
-    assert [flag.row.name for flag in report.flags] == [page.flag.row.name for page in report.pages]
     assert len(report.flags) == 3
+    first = section(html, "attention")
     for flag in report.flags:
-        assert html.count(f'id="{flag.row.anchor}"') == 1
-        assert f'href="#{flag.row.anchor}"' in html
+        assert section(html, "athletes").count(f'id="{flag.row.anchor}"') == 1
+        assert f'href="#{flag.row.anchor}"' in first
         assert flag.sentence.startswith("Raised mostly by: ")
+
+
+def test_everyone_scored_has_a_page_that_the_squad_table_links_to(report: WeeklyReport, html: str) -> None:
+    paged = [page.account.row.athlete_id for page in report.pages]
+    flagged = [flag.row.athlete_id for flag in report.flags]
+    assert paged == [*flagged, *(row.athlete_id for row in report.rows if not row.is_flagged)]
+    anchors = [row.anchor for row in report.rows]
+    assert re.findall(r'<a href="#(.*?)"', section(html, "squad")) == anchors
+    assert [html.count(f'id="{anchor}"') for anchor in anchors] == [1] * len(anchors)
+
+
+def test_a_page_without_a_flag_is_folded_for_screens_alone_and_without_the_long_table(
+    report: WeeklyReport, html: str
+) -> None:
+    flagged, others = (section(html, name) for name in ("athletes", "others"))
+    unflagged = len(report.rows) - len(report.flags)
+    assert '<section id="others" class="screen"' in html and "Injury history" in others
+    assert (flagged.count("All measurements of "), others.count("All measurements of ")) == (len(report.flags), 0)
+    assert (others.count("<details>"), others.count('class="contrib stack"')) == (unflagged, unflagged)
+
+
+def test_what_next_week_could_change_is_asked_for_the_flagged_alone(given: dict[str, Any]) -> None:
+    asked: list[str] = []
+
+    def ask(athlete: str, limit: float) -> Counterfactual:
+        asked.append(athlete)
+        return Counterfactual(limit, 2 * limit, 2 * limit, ())
+
+    found = build_report(**given, ask=ask)
+    assert asked == [flag.row.athlete_id for flag in found.flags]
+
+
+def test_a_score_of_the_lowest_band_is_never_told_as_raised_and_asks_for_no_check(report: WeeklyReport) -> None:
+    usual = [page.account for page in report.pages if page.account.row.band.rank == 0]
+    assert len(usual) > 10
+    for account in usual:
+        assert account.sentence.startswith(("Raised in part by: ", "Nothing that can be worked on raises this score"))
+        assert account.checks == ()
+    lowered = next(account for account in usual if " Lowered mostly by: " in account.sentence)
+    least = min(lowered.row.shares, key=lambda share: share.contribution)
+    assert least.leading.text in lowered.sentence.split(" Lowered mostly by: ")[1]
+
+
+def test_a_score_that_nothing_moves_says_so(given: dict[str, Any]) -> None:
+    why = given["explanations"].assign(contribution=0.0)
+    row = build_report(**{**given, "explanations": why}).pages[-1].account
+    assert row.sentence == "Nothing that can be worked on raises this score much."
 
 
 def test_flags_keep_to_the_budget_and_are_the_highest_scores(report: WeeklyReport) -> None:
@@ -312,8 +360,10 @@ def test_names_given_by_the_caller_are_printed(given: dict[str, Any]) -> None:
 def test_a_week_without_flags_is_said_to_be_no_clearance(given: dict[str, Any]) -> None:
     quiet = given["predictions"].assign(band="usual")
     found = build_report(**{**given, "predictions": quiet})
-    assert (found.flags, found.pages, found.record.flags) == ((), (), ())
-    assert "Nobody is above the usual band this week" in render_html(found)
+    assert (found.flags, found.record.flags) == ((), ())
+    page = render_html(found)
+    assert "Nobody is above the usual band this week" in page
+    assert 'id="athletes"' not in page and page.count("<details>") == len(found.rows)
 
 
 def test_a_morning_on_which_nobody_could_be_scored_has_a_report(given: dict[str, Any]) -> None:
@@ -339,7 +389,8 @@ def test_who_is_scored_by_age_and_history_alone_is_listed_with_the_reason_and_tr
     assert found.rows[0].confidence.reasons[0] == "scored by age and injury history alone"
     section = re.search(r'<section id="by-history".*?</section>', render_html(found), re.S)
     assert section is not None
-    assert re.findall(r'scope="row">(.*?)</th><td role="cell"><span>(.*?)<', section[0]) == [(athlete, "No data yet")]
+    told = re.findall(r'scope="row"><a href="#(.*?)">(.*?)</a></th><td role="cell"><span>(.*?)<', section[0])
+    assert told == [(found.rows[0].anchor, athlete, "No data yet")]
 
 
 def test_a_squad_of_whom_enough_is_measured_has_no_list_of_scores_by_age_and_history(html: str) -> None:
@@ -397,6 +448,13 @@ def test_the_markup_is_balanced_and_tables_have_headers(html: str) -> None:
     assert parsed.open == []
     assert parsed.tables == parsed.tables_with_headers > 5
     assert all("aria-label" in found or found.get("aria-hidden") == "true" for found in parsed.pictures)
+
+
+def section(html: str, name: str) -> str:
+    """The section of the page with the id `name`."""
+    found = re.search(rf'<section id="{name}".*?</section>', html, re.S)
+    assert found is not None
+    return found[0]
 
 
 class _Text(HTMLParser):

@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, sync_playwright
 from pypdf import PdfReader
 
 from serving.report import WeeklyReport, build_report, render_html
@@ -113,6 +114,55 @@ def test_a_flagged_athlete_opens_from_the_first_page_by_mouse_and_by_keyboard(pa
     assert page.url.endswith(f"#{anchor}")
 
 
+@pytest.mark.parametrize("size", [PHONE, LAPTOP], ids=["phone", "laptop"])
+def test_any_athlete_opens_from_the_squad_table_by_mouse_and_by_keyboard(
+    browser: Browser, address: str, report: WeeklyReport, size: Any
+) -> None:
+    others = [row for row in report.rows if not row.is_flagged]
+    with browser.new_context(viewport=size) as context:
+        page = context.new_page()
+        page.goto(address)
+        for row, open_link in ((others[4], Locator.click), (others[7], lambda link: link.press("Enter"))):
+            link, part = page.locator(f"table.squad a[href='#{row.anchor}']"), page.locator(f"#{row.anchor}")
+            assert not part.is_visible()
+            open_link(link)
+            part.wait_for(state="visible")
+            name = page.locator(f"#title-{row.anchor}")
+            assert name.text_content() == row.name
+            assert 0 <= name.bounding_box()["y"] < size["height"] / 4  # type: ignore[index]
+
+
+def test_a_browser_that_opens_no_folded_part_itself_is_helped(page: Page, report: WeeklyReport) -> None:
+    """The script alone: the browser's own way to the place is taken from it."""
+    anchor = report.rows[-1].anchor
+    link = page.locator(f"table.squad a[href='#{anchor}']")
+    link.evaluate("link => link.addEventListener('click', event => event.preventDefault())")
+    link.click()
+    assert page.locator(f"#{anchor}").is_visible()
+
+
+def test_paper_holds_the_pages_of_the_flagged_alone(page: Page, report: WeeklyReport) -> None:
+    page.evaluate("document.querySelectorAll('details').forEach(each => { each.open = true })")
+    page.emulate_media(media="print")
+    assert page.locator("article.athlete:visible").count() == len(report.flags)
+    assert page.locator("table.squad tbody a:visible").count() == len(report.flags)
+    names = page.locator("table.squad tbody th").evaluate_all("found => found.map(cell => cell.innerText)")
+    assert [name.split()[0] for name in names] == [row.name for row in report.rows]
+
+
+def test_a_squad_of_forty_opens_within_a_second(browser: Browser, tmp_path: Path) -> None:
+    path = tmp_path / "report.html"
+    path.write_text(render_html(build_report(**arguments(athletes=40, seed=5))), encoding="utf-8")
+    taken = []
+    with browser.new_context(viewport=LAPTOP) as context:  # type: ignore[arg-type]
+        for _ in range(5):  # the quickest of five: what else the machine does is not asked
+            page = context.new_page()
+            page.goto(path.as_uri())
+            taken.append(page.evaluate("performance.getEntriesByType('navigation')[0].loadEventStart"))
+            page.close()
+    assert 0 < min(taken) < 1000
+
+
 def test_the_first_press_of_tab_offers_to_skip_to_the_first_page(page: Page) -> None:
     page.keyboard.press("Tab")
     focused = page.locator(":focus")
@@ -126,7 +176,10 @@ def test_without_scripts_the_page_shows_everyone(browser: Browser, address: str,
         page.goto(address)
         assert page.locator("table.squad tbody tr").count() == len(report.rows)
         assert page.locator(".filter").count() == 0
-        assert page.locator("article.athlete").count() == len(report.flags)
+        assert page.locator("article.athlete").count() == len(report.rows)
+        last = report.rows[-1].anchor
+        page.locator(f"table.squad a[href='#{last}']").click()
+        page.locator(f"#{last} .timeline").first.wait_for(state="visible")
 
 
 def test_paper_shows_everyone_and_no_controls(page: Page, report: WeeklyReport) -> None:
@@ -160,6 +213,7 @@ def test_axe_finds_no_violation(browser: Browser, size: Any, language: str) -> N
     with browser.new_context(viewport=size) as context:
         page = context.new_page()
         page.set_content(render_html(build_report(**{**given, "settings": settings})))
+        page.locator(".folded summary").first.click()
         found = Axe().run(page, options={"runOnly": list(RULES), "resultTypes": ["violations"]}).response["violations"]
     assert [(each["id"], each["nodes"][0]["target"], len(each["nodes"])) for each in found] == []
 

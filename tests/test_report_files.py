@@ -145,6 +145,9 @@ def test_the_pdf_says_what_the_html_says_on_numbered_pages_of_a4(report: WeeklyR
         assert " ".join(flag.sentence.split()) in joined
     assert all(caution in joined for caution in report.cautions)
     assert "Session load (AU a day)" in joined
+    assert joined.count("The measurements behind it") == len(report.flags)
+    links = [link.get_object() for page in read.pages for link in page.get("/Annots", [])]
+    assert {link.get("/Dest") for link in links} == {flag.row.anchor for flag in report.flags}
 
 
 @pytest.mark.slow

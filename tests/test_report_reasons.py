@@ -374,7 +374,7 @@ def test_another_next_week_is_told_as_what_the_score_would_say(given: Given) -> 
     sprint = next(lever for lever in load_what_if().levers if lever.key == "sprinting")
     moves = (Move(sprint, 0.5, 1240.0, 820.0),)
     report = build_report(**given, ask=answer(True, moves))
-    page = next(page for page in report.pages if page.flag.row.band.key == "high")
+    page = next(page for page in report.pages if page.account.row.band.key == "high")
     label = SPECS["sprint_7d"].label
     assert page.what_if == (
         f"If next week is like the last one, the score would say high; with {label}: 820 m instead of 1,240 m, "
@@ -382,7 +382,7 @@ def test_another_next_week_is_told_as_what_the_score_would_say(given: Given) -> 
     )
     assert "no advice, and no claim that the risk would follow" in render_html(report)
     none = build_report(**given, ask=answer(False, ()))
-    assert all(page.what_if.startswith("No plausible change of next week") for page in none.pages)
+    assert all(page.what_if.startswith("No plausible change of next week") for page in none.pages[: len(none.flags)])
     bands = load_report_settings().bands
     itself = in_words(Counterfactual(0.02, 0.01, 0.01, ()), bands[1], bands[0], SPECS)
     assert itself == "If next week is like the last one, the score would say usual."
@@ -421,7 +421,7 @@ def test_false_alerts_have_the_interval_of_the_precision() -> None:
 def test_factors_of_the_chart_hold_all_contributions_of_each_day(given: Given, report: WeeklyReport) -> None:
     why = given["explanations"]
     page = report.pages[0]
-    own = why[(why["athlete_id"] == page.flag.row.athlete_id) & (why["as_of"] == given["as_of"])]
+    own = why[(why["athlete_id"] == page.account.row.athlete_id) & (why["as_of"] == given["as_of"])]
     drawn = [dict(track.points).get(pd.Timestamp(given["date"]), 0.0) for track in page.timeline.tracks]
     assert len(drawn) == 6 and sum(drawn) == pytest.approx(own["contribution"].sum())
     assert len(page.timeline.scores) > 12

@@ -34,7 +34,7 @@ from serving.report.runs import (
 )
 from serving.report.settings import Band, ReportSettings
 from serving.report.supposing import in_words
-from serving.report.timeline import Mark, Timeline, TimelineSource, marks_of
+from serving.report.timeline import Mark, Point, Timeline, TimelineSource, marks_of
 from serving.report.wording import age, as_title
 from serving.what_if import Ask
 
@@ -86,8 +86,11 @@ class Check:
 
 
 @dataclass(frozen=True)
-class Flag:
-    """One athlete who needs attention, in words for the first page."""
+class Account:
+    """What a score comes from, in words; those of the flagged stand on the first page.
+
+    `fixed` are the fixed facts that raise it. `checks` are empty in the lowest band, which asks for none.
+    """
 
     row: AthleteRow
     sentence: str
@@ -117,14 +120,14 @@ class Decided:
 
 @dataclass(frozen=True)
 class AthletePage:
-    """The section of one athlete."""
+    """The section of one scored athlete."""
 
-    flag: Flag
+    account: Account
     timeline: Timeline
-    horizons: tuple[Horizon, ...]
+    horizons: Sequence[Horizon]
     history: tuple[Mark, ...]
     what_if: str
-    """What the score would say after the smallest change of next week; "" where nobody asked."""
+    """What the score of a flagged athlete would say after the smallest change of next week; "" where nobody asked."""
     decisions: tuple[Decided, ...]
     """What staff decided, the latest first."""
 
@@ -164,13 +167,14 @@ class WeeklyReport:
     ranking: RankingEvidence
     base_rate: float
     budget: int
-    flags: tuple[Flag, ...]
+    flags: tuple[Account, ...]
     rows: tuple[AthleteRow, ...]
     not_scored: tuple[NotScored, ...]
     gaps: tuple[NamedGap, ...]
     never: tuple[NeverRecorded, ...]
     sources: SquadSources
     pages: tuple[AthletePage, ...]
+    """Of everyone who was scored: the flagged in the order of the first page, then the others as in `rows`."""
     record: TrackRecord
     metrics: tuple[MetricsTable, ...]
     cautions: tuple[str, ...]
@@ -318,7 +322,7 @@ class _Maker:
             gaps=self._gaps(),
             never=self._never(),
             sources=squad_sources(self.tables),
-            pages=self._pages(flags),
+            pages=self._pages([*flags, *(self._account(row) for row in rows if not row.is_flagged)]),
             record=track_record(weeks, self.judge, self.names),
             metrics=self.facts.tables(),
             shows_percent=self.judge.shows_percent,
@@ -381,8 +385,8 @@ class _Maker:
 
     def _returned(self, athlete_id: str) -> str:
         """How lately the athlete was cleared to play, and from what; "" if not within the settings' days."""
-        marks = marks_of(athlete_id, self.tables)
-        last = next((mark for mark in reversed(marks) if mark.is_return and mark.date <= self.date), None)
+        marks = reversed(self.marks[athlete_id])
+        last = next((mark for mark in marks if mark.is_return and mark.date <= self.date), None)
         if last is None or (self.date - last.date).days > self.settings.just_returned_days:
             return ""
         days = (self.date - last.date).days
@@ -398,15 +402,18 @@ class _Maker:
         parts = [share.contribution for share in shares]
         return compare(parts, against_squad, item.log_odds, item.usual_log_odds, squad)
 
-    def _flags(self, rows: Sequence[AthleteRow]) -> tuple[Flag, ...]:
+    def _flags(self, rows: Sequence[AthleteRow]) -> tuple[Account, ...]:
         """By band, then by how much of the score comes from what can be worked on."""
         flagged = [row for row in rows if row.is_flagged]
         ordered = sorted(flagged, key=lambda row: (-row.band.rank, -_workable(row.shares), row.athlete_id))
-        return tuple(_flag(row, self.settings, self._recent_injuries(row.athlete_id)) for row in ordered)
+        return tuple(map(self._account, ordered))
+
+    def _account(self, row: AthleteRow) -> Account:
+        return _account(row, self.settings, self._recent_injuries(row.athlete_id))
 
     def _recent_injuries(self, athlete_id: str) -> tuple[str, ...]:
         """Injuries of the last two years, newest first: staff look for them whatever their weight in the score."""
-        marks = [mark for mark in marks_of(athlete_id, self.tables) if not mark.is_return]
+        marks = [mark for mark in self.marks[athlete_id] if not mark.is_return]
         recent = [mark for mark in marks if self.date - mark.date <= pd.Timedelta(days=RECENT_INJURY_DAYS)]
         return tuple(_("{injury} {age}", injury=mark.text, age=age(mark.date, self.date)) for mark in reversed(recent))
 
@@ -428,6 +435,11 @@ class _Maker:
         return tuple(sorted(found, key=lambda item: item.name))
 
     @cached_property
+    def marks(self) -> dict[str, tuple[Mark, ...]]:
+        """Injuries and returns of each who was scored."""
+        return {item.athlete_id: marks_of(item.athlete_id, self.tables) for item in self.run.scored}
+
+    @cached_property
     def gaps(self) -> dict[str, DataGap]:
         missing = {item.athlete_id: item.share_missing for item in self.run.scored}
         found = data_gaps(missing, self.tables, self.date, self.settings.silent_after_days)
@@ -447,7 +459,7 @@ class _Maker:
                 found.setdefault(source, []).append(self.names[gap.athlete_id])
         return tuple(NeverRecorded(source, tuple(sorted(names))) for source, names in found.items())
 
-    def _pages(self, flags: Sequence[Flag]) -> tuple[AthletePage, ...]:
+    def _pages(self, accounts: Sequence[Account]) -> tuple[AthletePage, ...]:
         first = self.date - pd.Timedelta(weeks=self.settings.timeline_weeks)
         runs = [run for run in (*self.earlier, self.run) if run.date >= first]
         season = first_of_weeks([*self._recent(self.settings.track_record_weeks), self.run])
@@ -455,18 +467,19 @@ class _Maker:
         source = TimelineSource(
             self.tables, season_first, season, self._contributions(runs), self.judge, first, self.date
         )
-        return tuple(self._page(flag, source) for flag in flags)
+        return tuple(self._page(account, source) for account in accounts)
 
-    def _page(self, flag: Flag, source: TimelineSource) -> AthletePage:
-        strongest = sorted(flag.row.shares, key=lambda share: -abs(share.contribution))[:TRACKS]
+    def _page(self, account: Account, source: TimelineSource) -> AthletePage:
+        athlete_id = account.row.athlete_id
+        strongest = sorted(account.row.shares, key=lambda share: -abs(share.contribution))[:TRACKS]
         keys = [(share.factor.key, share.name) for share in strongest]
         return AthletePage(
-            flag=flag,
-            timeline=source.of(flag.row.athlete_id, keys),
-            horizons=self._horizons(flag.row.athlete_id),
-            history=marks_of(flag.row.athlete_id, self.tables),
-            what_if=self._what_if(flag.row),
-            decisions=self._decided(flag.row.athlete_id),
+            account=account,
+            timeline=source.of(athlete_id, keys, self.marks[athlete_id]),
+            horizons=self.horizons[athlete_id],
+            history=self.marks[athlete_id],
+            what_if=self._what_if(account.row),
+            decisions=self._decided(athlete_id),
         )
 
     def _decided(self, athlete_id: str) -> tuple[Decided, ...]:
@@ -477,25 +490,33 @@ class _Maker:
         return tuple(Decided(*row) for row in latest[["date", "text", "decided_by"]].itertuples(index=False))
 
     def _what_if(self, row: AthleteRow) -> str:
-        if self.ask is None or row.band.rank == 0 or row.by_history:
+        if self.ask is None or not row.is_flagged or row.by_history:
             return ""
         found = self.ask(row.athlete_id, row.band.from_times_base_rate * self.base_rate)
         return in_words(found, row.band, self.settings.bands[row.band.rank - 1], self.specs)
 
-    def _contributions(self, runs: Sequence[Run]) -> pd.DataFrame:
-        """Signed sums per athlete, day and factor, of the prediction that stands for each day."""
+    def _contributions(self, runs: Sequence[Run]) -> dict[str, dict[str, list[Point]]]:
+        """Signed sums by athlete and factor, a point for each day, of the prediction that stands for that day."""
         standing = {(item.athlete_id, item.as_of, item.model_version): run.date for run in runs for item in run.scored}
         rows = self.explained[self.explained["as_of"].isin([run.as_of for run in runs])]
         keys = zip(rows["athlete_id"], rows["as_of"], rows["model_version"], strict=True)
         rows = rows.assign(date=pd.Series([standing.get(key) for key in keys], rows.index, "datetime64[us]"))
-        return rows.groupby(["athlete_id", "date", "factor"])["contribution"].sum().reset_index()
+        sums = rows.groupby(["athlete_id", "factor", "date"])["contribution"].sum().reset_index()
+        found: dict[str, dict[str, list[Point]]] = {}
+        for athlete, factor, date, contribution in sums.itertuples(index=False):
+            found.setdefault(athlete, {}).setdefault(factor, []).append((date, contribution))
+        return found
 
-    def _horizons(self, athlete_id: str) -> tuple[Horizon, ...]:
+    @cached_property
+    def horizons(self) -> dict[str, list[Horizon]]:
+        """This morning's scores by athlete, the nearest horizon first."""
         rows = self.predictions
-        is_own = (rows["athlete_id"] == athlete_id) & (rows["as_of"] == self.as_of)
-        own = rows[is_own & (rows["model_version"] == self.facts.version)].sort_values("horizon_days")
-        figures = zip(own["horizon_days"], own["probability"], own["lower"], own["upper"], strict=True)
-        return tuple(Horizon(int(days), *map(float, measured)) for days, *measured in figures)
+        now = rows[(rows["as_of"] == self.as_of) & (rows["model_version"] == self.facts.version)]
+        columns = ["athlete_id", "horizon_days", "probability", "lower", "upper"]
+        found: dict[str, list[Horizon]] = {}
+        for athlete, days, *measured in now.sort_values("horizon_days")[columns].itertuples(index=False):
+            found.setdefault(athlete, []).append(Horizon(int(days), *map(float, measured)))
+        return found
 
 
 def _squads(athletes: pd.DataFrame, settings: ReportSettings) -> dict[str, str]:
@@ -504,8 +525,7 @@ def _squads(athletes: pd.DataFrame, settings: ReportSettings) -> dict[str, str]:
 
 
 def _worth_naming(shares: Sequence[FactorShare], settings: ReportSettings) -> tuple[FactorShare, ...]:
-    least = math.log(settings.smallest_odds)
-    strong = [share for share in shares if abs(share.contribution) >= least and _is_steady(share, settings)]
+    strong = _strong(shares, settings)
     return tuple(sorted(strong, key=lambda share: (-abs(share.contribution), share.factor.key))[: settings.reasons])
 
 
@@ -518,13 +538,22 @@ def _workable(shares: Sequence[FactorShare]) -> float:
     return math.fsum(share.contribution for share in shares if share.factor.modifiable and share.is_raising)
 
 
-def _flag(row: AthleteRow, settings: ReportSettings, injuries: tuple[str, ...]) -> Flag:
-    least = math.log(settings.smallest_odds)
-    raising = [share for share in row.shares if share.contribution >= least and _is_steady(share, settings)]
+def _account(row: AthleteRow, settings: ReportSettings, injuries: tuple[str, ...]) -> Account:
+    strong = _strong(row.shares, settings)
+    raising = [share for share in strong if share.is_raising]
     workable = [share for share in raising if share.factor.modifiable][: settings.reasons]
     fixed = [share for share in raising if not share.factor.modifiable]
     facts = tuple(share.leading.text for share in fixed)
-    return Flag(row, _sentence(workable, fixed, settings), facts, injuries, _checks(workable))
+    if row.band.rank == 0:
+        lowering = [share for share in reversed(strong) if not share.is_raising][: settings.reasons]
+        return Account(row, _usual_sentence(workable, lowering, settings), facts, injuries, ())
+    return Account(row, _sentence(workable, fixed, settings), facts, injuries, _checks(workable))
+
+
+def _strong(shares: Sequence[FactorShare], settings: ReportSettings) -> list[FactorShare]:
+    """The factors that move a score enough, and steadily enough, to be named; in the order given."""
+    least = math.log(settings.smallest_odds)
+    return [share for share in shares if abs(share.contribution) >= least and _is_steady(share, settings)]
 
 
 def _unmeasured(shares: Sequence[FactorShare], named: Sequence[FactorShare], settings: ReportSettings) -> str:
@@ -543,14 +572,39 @@ def _unmeasured(shares: Sequence[FactorShare], named: Sequence[FactorShare], set
 
 def _sentence(workable: Sequence[FactorShare], fixed: Sequence[FactorShare], settings: ReportSettings) -> str:
     """What raises the score; what is not measured is told after it and is no reason about the athlete."""
-    measured = [_reason(share, settings) for share in workable if share.leading.is_measured]
-    missing = [f"{as_title(share.leading.text)}." for share in workable if not share.leading.is_measured]
     if workable:
-        raised = [_("Raised mostly by: {reasons}.", reasons="; ".join(measured))] if measured else []
-        return " ".join([*raised, *missing])
+        measured = _measured(workable, settings)
+        raised = [_("Raised mostly by: {reasons}.", reasons=measured)] if measured else []
+        return " ".join([*raised, *_missing(workable)])
     if fixed:
         return _("Nothing that can be worked on raises this score; it comes from the fixed facts below.")
     return _("No single factor stands out: many small contributions add up.")
+
+
+def _usual_sentence(workable: Sequence[FactorShare], lowering: Sequence[FactorShare], settings: ReportSettings) -> str:
+    """What moves a score of the lowest band, up and down; fixed facts that raise it are told apart."""
+    raised, lowered = _measured(workable, settings), _measured(lowering, settings)
+    parts = [
+        _("Raised in part by: {reasons}.", reasons=raised)
+        if raised
+        else _("Nothing that can be worked on raises this score much."),
+        _("Lowered mostly by: {reasons}.", reasons=lowered) if lowered else "",
+        *_missing([*workable, *lowering]),
+    ]
+    return " ".join(filter(None, parts))
+
+
+def _measured(shares: Sequence[FactorShare], settings: ReportSettings) -> str:
+    return "; ".join(_reason(share, settings) for share in shares if not _leads_by_absence(share))
+
+
+def _missing(shares: Sequence[FactorShare]) -> list[str]:
+    return [f"{as_title(share.leading.text)}." for share in shares if _leads_by_absence(share)]
+
+
+def _leads_by_absence(share: FactorShare) -> bool:
+    """Whether something not measured leads; that an injury never happened is a fact."""
+    return share.factor.modifiable and not share.leading.is_measured
 
 
 def _reason(share: FactorShare, settings: ReportSettings) -> str:

@@ -12,6 +12,8 @@ from typing import Any
 
 from configs.errors import NotReady, SystemRefused
 
+ITSELF = "http://report.invalid/"
+"""The address that the report gives itself, so that its links lead to its own pages; nothing can have it (RFC 2606)."""
 INSTALL = "a PDF needs PlutoPrint, which is not installed: pip install 'strainwatch[pdf]'."
 
 
@@ -28,7 +30,7 @@ def render_pdf(html: str) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "report.pdf"
         try:
-            book.load_html(html, base_url="about:blank")
+            book.load_html(html, base_url=ITSELF)
             book.write_to_pdf(str(path))
         except plutoprint.Error as error:
             raise SystemRefused(f"the PDF could not be written: {error}. Choose another format.") from error

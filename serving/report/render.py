@@ -172,7 +172,7 @@ def flags_to_list(report: WeeklyReport) -> list[FlagOutcome]:
 
 
 def charts(page: AthletePage, report: WeeklyReport) -> Markup:
-    line, name = page.timeline, page.flag.row.name
+    line, name = page.timeline, page.account.row.name
     return svg.season(line, name, cuts(report), axis(report), report.shows_percent) + svg.timeline(line, name)
 
 

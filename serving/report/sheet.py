@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from datetime import date as Date
 from typing import Any
 
-from serving.report.content import AthleteRow, Flag, WeeklyReport
+from serving.report.content import Account, AthleteRow, WeeklyReport
 from serving.report.language import _, ngettext, speaking
 from serving.report.wording import as_title
 
@@ -97,7 +97,7 @@ def _score(report: WeeklyReport, row: AthleteRow) -> list[Cell]:
     return [row.band.label, told, *(shares if report.shows_percent else []), None if math.isnan(odds) else _Odds(odds)]
 
 
-def _reasons(row: AthleteRow, flag: Flag | None) -> list[Cell]:
+def _reasons(row: AthleteRow, flag: Account | None) -> list[Cell]:
     return [
         as_title(row.change.text),
         flag.sentence if flag else "; ".join(f"{share.name}: {share.leading.text}" for share in row.named),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -31,6 +33,10 @@ _INJURIES = {
 """An injury by its side."""
 
 
+Point = tuple[pd.Timestamp, float]
+"""A day and a contribution in log-odds."""
+
+
 @dataclass(frozen=True)
 class DayLoad:
     """Load of one day: 0 is rest, None means that nothing is known."""
@@ -53,7 +59,7 @@ class FactorTrack:
     """A factor's contribution in log-odds on each scored day."""
 
     label: str
-    points: tuple[tuple[pd.Timestamp, float], ...]
+    points: tuple[Point, ...]
 
 
 @dataclass(frozen=True)
@@ -88,16 +94,17 @@ class TimelineSource:
     season_first: pd.Timestamp
     runs: Sequence[Run]
     """One per week from `season_first`."""
-    contributions: pd.DataFrame
-    """Columns athlete_id, date, factor, contribution: signed sums."""
+    contributions: Mapping[str, Mapping[str, Sequence[Point]]]
+    """Signed sums by athlete and factor, the days in order."""
     judge: Judge
     first: pd.Timestamp
     last: pd.Timestamp
 
-    def of(self, athlete_id: str, factors: Sequence[tuple[str, str]]) -> Timeline:
-        """The timeline of one athlete with a track per (key, label) of `factors`, and one of all others together."""
+    def of(self, athlete_id: str, factors: Sequence[tuple[str, str]], marks: Sequence[Mark]) -> Timeline:
+        """The timeline of one athlete with those of `marks` that fall into it, a track per (key, label) of `factors`,
+        and one of all others together.
+        """
         label, unit, loads = self._loads(athlete_id)
-        marks = marks_of(athlete_id, self.tables)
         return Timeline(
             season_first=self.season_first,
             first=self.first,
@@ -110,23 +117,45 @@ class TimelineSource:
             marks=tuple(mark for mark in marks if self.season_first <= mark.date <= self.last),
         )
 
+    @cached_property
+    def sessions(self) -> dict[str, pd.DataFrame]:
+        """Each athlete's sessions from `first` on."""
+        rows = self.tables["sessions"]
+        return _by_athlete(rows[rows["date"].between(self.first, self.last)])
+
+    @cached_property
+    def coverage(self) -> dict[str, pd.DataFrame]:
+        """The spans of days for which each athlete's sessions are known."""
+        rows = self.tables["coverage"]
+        return _by_athlete(rows[rows["table"] == "sessions"])
+
+    @cached_property
+    def days(self) -> pd.DatetimeIndex:
+        """The days from `first` to the one before `last`."""
+        return pd.date_range(self.first, self.last - pd.Timedelta(days=1), unit="us")
+
     def _loads(self, athlete_id: str) -> tuple[str, str, tuple[DayLoad, ...]]:
-        sessions = _of(self.tables["sessions"], athlete_id)
-        sessions = sessions[sessions["date"].between(self.first, self.last)]
-        column = next((name for name in _LOADS if sessions[name].notna().any()), "load_au")
-        sums = sessions.groupby("date")[column].sum(min_count=1).to_dict()
-        days = pd.date_range(self.first, self.last - pd.Timedelta(days=1), unit="us")
-        covered = self._covered(athlete_id, days)
-        loads = [DayLoad(day, _load(sums.get(day), known)) for day, known in zip(days, covered.tolist(), strict=True)]
+        column, sums = self._daily(athlete_id)
+        covered = self._covered(athlete_id).tolist()
+        loads = [DayLoad(day, _load(sums.get(day), known)) for day, known in zip(self.days, covered, strict=True)]
         label, unit = _LOADS[column]
         return _(label), _(unit) if unit else "", tuple(loads)
 
-    def _covered(self, athlete_id: str, days: pd.DatetimeIndex) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-        coverage = _of(self.tables["coverage"], athlete_id)
-        spans = coverage[coverage["table"] == "sessions"]
-        inside = np.zeros(len(days), dtype=bool)
+    def _daily(self, athlete_id: str) -> tuple[str, dict[Hashable, float]]:
+        """The measure of load that the athlete has, and its sum by day; NaN where no session tells it."""
+        sessions = self.sessions.get(athlete_id)
+        if sessions is None:
+            return "load_au", {}
+        column = next((name for name in _LOADS if sessions[name].notna().any()), "load_au")
+        return column, sessions.groupby("date")[column].sum(min_count=1).to_dict()
+
+    def _covered(self, athlete_id: str) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+        inside = np.zeros(len(self.days), dtype=bool)
+        spans = self.coverage.get(athlete_id)
+        if spans is None:
+            return inside
         for first, last in zip(spans["first_date"], spans["last_date"], strict=True):
-            inside |= (days >= first) & (days <= last)
+            inside |= (self.days >= first) & (self.days <= last)
         return inside
 
     def _scores(self, athlete_id: str) -> tuple[ScorePoint, ...]:
@@ -138,16 +167,14 @@ class TimelineSource:
         )
 
     def _tracks(self, athlete_id: str, factors: Sequence[tuple[str, str]]) -> tuple[FactorTrack, ...]:
-        own = _of(self.contributions, athlete_id)
-        tracks = [FactorTrack(label, _points(own[own["factor"] == key])) for key, label in factors]
-        others = own[~own["factor"].isin([key for key, _label in factors])].groupby("date")["contribution"].sum()
-        rest = FactorTrack(_("other factors"), _points(others.reset_index()))
+        own = self.contributions.get(athlete_id, {})
+        tracks = [FactorTrack(label, tuple(own.get(key, ()))) for key, label in factors]
+        others: dict[pd.Timestamp, float] = {}
+        named = {key for key, _label in factors}
+        for date, contribution in chain.from_iterable(points for key, points in own.items() if key not in named):
+            others[date] = others.get(date, 0.0) + contribution
+        rest = FactorTrack(_("other factors"), tuple(sorted(others.items())))
         return (*tracks, rest) if rest.points else tuple(tracks)
-
-
-def _points(rows: pd.DataFrame) -> tuple[tuple[pd.Timestamp, float], ...]:
-    ordered = rows.sort_values("date")
-    return tuple(zip(ordered["date"], ordered["contribution"].astype(float), strict=True))
 
 
 def _load(value: float | None, is_covered: bool) -> float | None:
@@ -172,6 +199,10 @@ def _injury(row: Mapping[Hashable, Any]) -> str:
     if not is_named and row["tissue"] != "unknown":
         site = _("{site}, {tissue}", site=site, tissue=dynamic(str(row["tissue"]).replace("_", " ")))
     return _(_INJURIES.get(str(row["side"]), _INJURIES[""]), site=site)
+
+
+def _by_athlete(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    return {str(athlete): rows for athlete, rows in table.groupby("athlete_id")}
 
 
 def _of(table: pd.DataFrame, athlete_id: str) -> pd.DataFrame:

@@ -1,3 +1,17 @@
+/* A link to an athlete opens the page that it leads to, also in browsers that do not open folded parts themselves. */
+var unfold = function (hash) {
+  var part = hash.length > 1 && document.getElementById(hash.slice(1));
+  var folded = part && part.closest("details");
+  if (!folded || folded.open) return;
+  folded.open = true;
+  part.scrollIntoView();
+};
+document.addEventListener("click", function (event) {
+  var link = event.target.closest("a[href^='#']");
+  if (link) unfold(link.getAttribute("href"));
+});
+window.addEventListener("hashchange", function () { unfold(location.hash); });
+unfold(location.hash);
 /* Sorting and filtering of the squad table; without this script it shows everyone in the order of the scores. */
 document.querySelectorAll("table[data-sortable]").forEach(function (table) {
   var heads = Array.prototype.slice.call(table.tHead.rows[0].cells);
