@@ -387,10 +387,11 @@ def test_who_is_scored_by_age_and_history_alone_is_listed_with_the_reason_and_tr
     assert {row.athlete_id: row.by_history for row in found.rows if row.by_history} == {athlete: "no data yet"}
     assert found.rows[0].confidence.grade == "low"
     assert found.rows[0].confidence.reasons[0] == "scored by age and injury history alone"
-    section = re.search(r'<section id="by-history".*?</section>', render_html(found), re.S)
-    assert section is not None
-    told = re.findall(r'scope="row"><a href="#(.*?)">(.*?)</a></th><td role="cell"><span>(.*?)<', section[0])
+    page = render_html(found)
+    listed = section(page, "by-history")
+    told = re.findall(r'scope="row"><a href="#(.*?)">(.*?)</a></th><td role="cell"><span>(.*?)<', listed)
     assert told == [(found.rows[0].anchor, athlete, "No data yet")]
+    assert [section(page, name).count("age and history alone") for name in ("squad", "athletes", "others")] == [1, 1, 0]
 
 
 def test_a_squad_of_whom_enough_is_measured_has_no_list_of_scores_by_age_and_history(html: str) -> None:
