@@ -451,6 +451,15 @@ def test_the_markup_is_balanced_and_tables_have_headers(html: str) -> None:
     assert all("aria-label" in found or found.get("aria-hidden") == "true" for found in parsed.pictures)
 
 
+def test_the_head_of_an_injurys_line_lies_over_the_title_and_data_that_it_meets(html: str) -> None:
+    found = re.findall(r'<svg class="timeline".*?</svg>', html, re.S)
+    marked = [picture for picture in found if 'class="cross"' in picture]
+    assert len(marked) > 3
+    for picture in marked:
+        last_title, first_head = picture.rindex('class="head"'), picture.index('class="cross"')
+        assert picture.index('class="hurt"') < picture.index('class="head"') <= last_title < first_head
+
+
 def section(html: str, name: str) -> str:
     """The section of the page with the id `name`."""
     found = re.search(rf'<section id="{name}".*?</section>', html, re.S)

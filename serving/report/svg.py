@@ -106,8 +106,9 @@ def season(line: Timeline, name: str, cuts: Sequence[Cut], axis: Doublings, show
     bottom = 18 + SCORE_HEIGHT + 4
     body = [
         _weeks(line.season_first, line.last, x, bottom),
-        _marks(line.marks, x, bottom),
+        _mark_lines(line.marks, x, bottom),
         _scores(line.scores, x, 18, cuts, axis, shows_percent),
+        _mark_heads(line.marks, x),
     ]
     return _chart(body, bottom, _season_in_words(line, name, shows_percent))
 
@@ -117,11 +118,13 @@ def timeline(line: Timeline, name: str) -> Markup:
     x = _Days(line.first, PLOT / ((line.last - line.first).days + 1))
     stack_top = LOAD_HEIGHT + GAP + 18
     bottom = stack_top + STACK_HEIGHT + 4
+    marks = [mark for mark in line.marks if mark.date >= line.first]
     body = [
         _weeks(line.first, line.last, x, bottom),
-        _marks([mark for mark in line.marks if mark.date >= line.first], x, bottom),
+        _mark_lines(marks, x, bottom),
         _loads(line, x, 18),
         _stack(line.tracks, x, stack_top),
+        _mark_heads(marks, x),
         _legend(line.tracks, bottom + 26),
     ]
     return _chart(body, bottom + LEGEND_ROW * len(line.tracks) + 10, _weeks_in_words(line, name))
@@ -289,17 +292,20 @@ def _legend(tracks: Sequence[FactorTrack], top: float) -> str:
     return "".join(parts)
 
 
-def _marks(marks: Sequence[Mark], x: _Days, bottom: float) -> str:
-    """A line through all panels: a cross at its head for an injury, a ring for a return."""
-    parts = []
-    for mark in marks:
-        at = x(mark.date)
-        parts.append(f'<path class="{"back" if mark.is_return else "hurt"}" d="M{at:.1f} 14V{bottom:.1f}"/>')
-        if mark.is_return:
-            parts.append(f'<circle class="ring" cx="{at:.1f}" cy="9" r="3.6"/>')
-        else:
-            parts.append(f'<path class="cross" d="M{at - 4:.1f} 5l8 8m0 -8l-8 8"/>')
-    return "".join(parts)
+def _mark_lines(marks: Sequence[Mark], x: _Days, bottom: float) -> str:
+    """A line through all panels for each injury and return, under titles and data."""
+    kinds = [("back" if mark.is_return else "hurt", x(mark.date)) for mark in marks]
+    return "".join(f'<path class="{kind}" d="M{at:.1f} 18V{bottom:.1f}"/>' for kind, at in kinds)
+
+
+def _mark_heads(marks: Sequence[Mark], x: _Days) -> str:
+    """At the head of its line, below the title and over the data, a cross for an injury or a ring for a return."""
+    return "".join(
+        f'<circle class="ring" cx="{x(mark.date):.1f}" cy="22" r="3.6"/>'
+        if mark.is_return
+        else f'<path class="cross" d="M{x(mark.date) - 4:.1f} 18l8 8m0 -8l-8 8"/>'
+        for mark in marks
+    )
 
 
 def _season_in_words(line: Timeline, name: str, shows_percent: bool) -> str:
