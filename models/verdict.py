@@ -123,6 +123,15 @@ def against_others(horizon_days: int, found: Found, compared: Mapping[str, str])
             yield f"{horizon_days} days: AUROC is {claim} than that of {listed}."
     ahead = min(gains, key=lambda name: gains[name].value if np.isfinite(gains[name].value) else np.inf)
     if gains[ahead].value < 0:
-        estimate = found[None, "auroc"].value - gains[ahead].value
-        better_one = f"{compared[ahead]} ranks better here (AUROC {estimate:.2f})"
-        yield f"{horizon_days} days: {better_one}: prefer it to this model."
+        yield f"{horizon_days} days: {_ahead(compared[ahead], found[None, 'auroc'].value, gains[ahead])}"
+
+
+def _ahead(name: str, own: float, gain: Metric) -> str:
+    """A simpler model whose AUROC is the higher one here, and whether that is shown."""
+    estimate = f"{name} ranks higher here (AUROC {own - gain.value:.2f}; this model's less its: {gain.value:.2f}"
+    if not np.isfinite(gain.upper):
+        return f"{estimate}, {gain.reason}): prefer the simpler one."
+    interval = f"{estimate}, 95% interval {gain.lower:.2f} to {gain.upper:.2f})"
+    if gain.upper < 0:
+        return f"{interval}: prefer it to this model."
+    return f"{interval}: not told apart, and the simpler one is to be preferred."

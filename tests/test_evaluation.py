@@ -457,5 +457,21 @@ def test_the_verdict_names_a_baseline_that_ranks_better() -> None:
         "7 days: AUROC is shown to be higher than that of logistic regression.",
         "7 days: AUROC is shown to be lower than that of age and history.",
         "7 days: AUROC is not shown to be higher than that of ACWR rule.",
-        "7 days: age and history ranks better here (AUROC 0.90): prefer it to this model.",
+        "7 days: age and history ranks higher here (AUROC 0.90; this model's less its: -0.30, 95% interval -0.40 to "
+        "-0.20): prefer it to this model.",
     ]
+
+
+@pytest.mark.parametrize(
+    ("gain", "told"),
+    [
+        (Metric("auroc", -0.05, -0.31, 0.35, 100, 5, 9), "-0.05, 95% interval -0.31 to 0.35): not told apart, and the "
+         "simpler one is to be preferred."),
+        (Metric("auroc", -0.05, np.nan, np.nan, 100, 5, 2, "no interval"), "-0.05, no interval): prefer the simpler one."),
+    ],
+    ids=["interval holds 0", "no interval"],
+)  # fmt: skip
+def test_a_simpler_model_that_is_not_told_apart_is_said_to_be_so(gain: Metric, told: str) -> None:
+    own = Metric("auroc", 0.60, 0.5, 0.7, 100, 5, 9)
+    *_, last = against_others(28, {(None, "auroc"): own, ("hughes", "auroc"): gain}, {"hughes": LABELS["hughes"]})
+    assert last == f"28 days: {LABELS['hughes']} ranks higher here (AUROC 0.65; this model's less its: {told}"

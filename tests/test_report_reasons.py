@@ -75,8 +75,34 @@ def test_a_reason_is_told_against_the_first_reference_that_makes_it_true(
     feature: str, value: float, contribution: float, own: float, squad: float, training: float, held: str | None
 ) -> None:
     spec = next(spec for spec in load_specs() if spec.name == feature)
-    found = told_against(spec, value, contribution, own, squad, training)
+    found = told_against(spec, value, contribution, 0.0, own, squad, training)
     assert (None if found is None else found.held) == held
+
+
+@pytest.mark.parametrize(
+    ("at_usual", "own", "squad", "held"),
+    [
+        (0.02, 34, 39, "own"),
+        (0.10, 34, 39, "own"),
+        (0.11, 34, 39, "squad"),
+        (0.187, 34, 39, "squad"),
+        (0.187, 34, 32, "training"),
+        (NAN, 34, 39, "own"),
+        (-0.05, 34, 39, "own"),
+    ],
+)
+def test_own_usual_is_the_reason_only_where_it_carries_half_of_what_a_measurement_adds(
+    at_usual: float, own: float, squad: float, held: str
+) -> None:
+    spec = next(spec for spec in load_specs() if spec.name == "jump_last")
+    found = told_against(spec, 32, 0.2, at_usual, own, squad, 38)
+    assert found is not None and found.held == held
+
+
+def test_own_usual_is_told_where_nothing_else_differs_though_it_carries_little() -> None:
+    spec = next(spec for spec in load_specs() if spec.name == "jump_last")
+    found = told_against(spec, 32, 0.2, 0.19, 34, 32, 32)
+    assert found is not None and found.held == "own"
 
 
 def test_what_is_as_usual_is_told_against_the_squad_and_says_so(given: Given) -> None:

@@ -71,4 +71,4 @@ def _headline(facts: Facts) -> tuple[str, ...]:
 
 
 def _rivals(facts: Facts) -> tuple[str, ...]:
-    return tuple(str(sentence) for sentence in facts.get("verdict") or () if "ranks better here" in str(sentence))
+    return tuple(str(sentence) for sentence in facts.get("verdict") or () if "ranks higher here" in str(sentence))

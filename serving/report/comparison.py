@@ -21,6 +21,11 @@ _CLEARLY = {"%": 100 * ABOUT_USUAL, "SD": 0.5, "0-10": 0.5, "d": 2.0, "count": 2
 single day or match more is no state."""
 
 
+_CARRIES = 0.5
+"""Own usual is why a measurement moves the score where the score at own usual would lack at least this share of what
+the measurement adds (assumption)."""
+
+
 @dataclass(frozen=True)
 class Reference:
     """What a measurement is told against, and its value in the measurement's unit."""
@@ -79,22 +84,30 @@ def standing(compared: Comparison, stands_out: float, is_lowest: bool) -> str:
 
 
 def told_against(
-    spec: FeatureSpec, value: float, contribution: float, own: float, squad: float, training: float
+    spec: FeatureSpec, value: float, contribution: float, at_usual: float, own: float, squad: float, training: float
 ) -> Reference | None:
     """The first of own usual, squad today and training data from which the measurement differs as the score moves.
 
     A contribution stands against the training data, so "above own usual" need not be why a score is raised: sleep
-    quality of 6 where 6 is usual raises it because others sleep better. None where no reference tells the reason.
+    quality of 6 where 6 is usual raises it because others sleep better. Own usual comes last where it carries little of
+    the contribution: `at_usual` is what the measurement would add at own usual, NaN where that is not known. None where
+    no reference tells the reason.
     """
     if math.isnan(value):
         return None
     way = {"+": 1, "-": -1}.get(spec.direction, 0) * (1 if contribution > 0 else -1)
-    references = (Reference("own", _own(spec, own)), Reference("squad", squad), Reference("training", training))
+    others = (Reference("squad", squad), Reference("training", training))
+    usual = Reference("own", _own(spec, own))
+    references = (usual, *others) if _carries(contribution, at_usual) else (*others, usual)
     return next((each for each in references if _differs(value, each.value, way)), None)
 
 
+def _carries(contribution: float, at_usual: float) -> bool:
+    return math.isnan(at_usual) or (contribution - at_usual) / (contribution or 1.0) >= _CARRIES
+
+
 def shows_state(spec: FeatureSpec, value: float, contribution: float, reference: Reference | None) -> bool:
-    """Whether a measurement shows the state that its factor is called by: clearly worse than own usual.
+    """Whether a measurement shows the state that its factor is called by: worse than own usual, which carries it.
 
     What differs from other people alone shows no state, nor does work that was done or left out, nor a measurement of
     which both ends or neither are known to count; a difference between sides shows nothing but a mismatch.

@@ -153,7 +153,8 @@ class Explainer:
         squad, training = _figure(row.get("squad_value")), _figure(row.get("training_value"))
         contribution = _figure(row["contribution"])
         figures = Figures(value, usual, _figure(row.get("own_low_value")), _figure(row.get("own_high_value")), squad)
-        reference = told_against(spec, value, contribution, usual, squad, training)
+        at_usual = _figure(row.get("usual_contribution"))
+        reference = told_against(spec, value, contribution, at_usual, usual, squad, training)
         is_fact = spec.factor in WITHOUT_USUAL
         measured_on = None if pd.isna(row["value_date"]) else pd.Timestamp(row["value_date"])
         return Reason(

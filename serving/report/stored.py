@@ -72,7 +72,18 @@ TEMPLATES = (
     N_("{days} days: AUROC is shown to be higher than that of {others}."),
     N_("{days} days: AUROC is shown to be lower than that of {others}."),
     N_("{days} days: AUROC is not shown to be higher than that of {others}."),
-    N_("{days} days: {other} ranks better here (AUROC {auroc}): prefer it to this model."),
+    N_(
+        "{days} days: {other} ranks higher here (AUROC {auroc}; this model's less its: {difference}, 95% interval {low} "
+        "to {high}): prefer it to this model."
+    ),
+    N_(
+        "{days} days: {other} ranks higher here (AUROC {auroc}; this model's less its: {difference}, 95% interval {low} "
+        "to {high}): not told apart, and the simpler one is to be preferred."
+    ),
+    N_(
+        "{days} days: {other} ranks higher here (AUROC {auroc}; this model's less its: {difference}, {reason}): "
+        "prefer the simpler one."
+    ),
     N_(
         "Each fold's model is a bag of {fold} members, the shipped one of {shipped}: the shipped one's scores are "
         "steadier, so these figures lie low rather than high."
@@ -117,7 +128,7 @@ def stored(text: str) -> str:
 def _said(text: str) -> str:
     if re.fullmatch(r"\d{4}-\d{2}-\d{2}", text):
         return day_in_text(text)
-    if figure := re.fullmatch(r"([\d,]*\d)(\.\d+)?( ?%)?", text):
+    if figure := re.fullmatch(r"(-?[\d,]*\d)(\.\d+)?( ?%)?", text):
         return _figure(figure)
     for template, form in zip(TEMPLATES, _forms(), strict=True):
         if found := form.fullmatch(text):
