@@ -27,11 +27,17 @@ from filelock import FileLock, Timeout
 
 from configs.errors import IntegrityError, NotReady, StoreBusy
 from features.tables import SUPERSEDED_AT, TABLES, Tables, as_contract, empty_table
+from models.parquet import read_own
 
 FORMAT = 1
 MARKER = "store.json"
 INGEST = "ingest"
 """Extra column of `read_versions`: the ingest that a row came with."""
+
+ADDED = "added"
+QUARANTINED = "quarantined"
+"""Entries of a manifest: the rows that an ingest brought by table, and how many it refused."""
+QUARANTINE = "quarantine"
 
 QUARANTINE_COLUMNS = ("table", "line", "row_id", "column", "reason", "raw")
 
@@ -151,8 +157,9 @@ def append(store: Store, name: str, tables: Tables, refused: pd.DataFrame, manif
     ingest = f"{number:06d}-{name}"
     files = {f"{table}.parquet": _parquet(rows) for table, rows in tables.items() if len(rows)}
     if len(refused):
-        files["quarantine.parquet"] = _parquet(refused)
-    files["manifest.json"] = json.dumps({**manifest, INGEST: ingest}, indent=1, sort_keys=True).encode()
+        files[f"{QUARANTINE}.parquet"] = _parquet(refused)
+    counts = {ADDED: {table: len(rows) for table, rows in tables.items()}, QUARANTINED: len(refused)}
+    files["manifest.json"] = json.dumps({**manifest, **counts, INGEST: ingest}, indent=1, sort_keys=True).encode()
     write_folder_aside(store.tables / ingest, files)
     return ingest
 
@@ -176,10 +183,45 @@ def ingests(store: Store) -> list[str]:
 
 
 def manifests(store: Store) -> list[dict[str, Any]]:
-    """What each ingest brought, oldest first."""
-    return [
-        json.loads((store.tables / ingest / "manifest.json").read_text(encoding="utf-8")) for ingest in ingests(store)
-    ]
+    """What each ingest brought, oldest first. Raises IntegrityError where a manifest is gone or damaged."""
+    return [_manifest(store.tables / ingest / "manifest.json") for ingest in ingests(store)]
+
+
+def _manifest(path: Path) -> dict[str, Any]:
+    try:
+        found = dict(json.loads(path.read_text(encoding="utf-8")))
+        if found.get(INGEST) != path.parent.name or not isinstance(found.get(ADDED), dict):
+            raise ValueError("it does not tell what this ingest brought")
+    except (FileNotFoundError, NotADirectoryError, ValueError, TypeError) as error:
+        reason = "is not there" if isinstance(error, OSError) else f"is damaged ({error})"
+        raise IntegrityError(f"{path}: {reason}. {_mending(path)}") from error
+    return found
+
+
+def _mending(path: Path) -> str:
+    ingest = path.parent.name
+    return (
+        f"Restore the folder {ingest} from a backup. Without one, move {ingest} out of tables/ and ingest its export "
+        "again (docs/operations.md)."
+    )
+
+
+def ingested(
+    store: Store, manifest: Mapping[str, Any], table: str, columns: Sequence[str] | None = None
+) -> pd.DataFrame | None:
+    """The rows of a table, or of `quarantine`, as one ingest left them; None if it brought none.
+
+    Raises IntegrityError where the file is gone, damaged, or holds another number of rows than the manifest says:
+    with injuries missing, the injured would be scored as fit.
+    """
+    path = store.tables / manifest[INGEST] / f"{table}.parquet"
+    said = int(manifest[QUARANTINED] if table == QUARANTINE else manifest[ADDED].get(table, 0))
+    if not said and not path.exists():
+        return None
+    rows = read_own(path, f"The ingest's manifest says that it holds {said:,} rows. {_mending(path)}", columns)
+    if len(rows) != said:
+        raise IntegrityError(f"{path}: holds {len(rows):,} rows, its manifest says {said:,}. {_mending(path)}")
+    return rows
 
 
 def quarantine(store: Store) -> pd.DataFrame:
@@ -188,9 +230,9 @@ def quarantine(store: Store) -> pd.DataFrame:
     A row is told once however often its file was ingested, and no more once a later ingest brought it in.
     """
     frames = [
-        pd.read_parquet(path).assign(ingest=manifest[INGEST], source=manifest["source"], at=manifest["at"])
+        rows.assign(ingest=manifest[INGEST], source=manifest["source"], at=manifest["at"])
         for manifest in manifests(store)
-        if (path := store.tables / manifest[INGEST] / "quarantine.parquet").is_file()
+        if (rows := ingested(store, manifest, QUARANTINE)) is not None
     ]
     columns = [*QUARANTINE_COLUMNS, INGEST, "source", "at"]
     if not frames:
@@ -219,15 +261,15 @@ def key_text(rows: pd.DataFrame, table: str) -> pd.Series:
     return text.str.strip()
 
 
-def read_versions(store: Store, table: str, among: Sequence[str] | None = None) -> pd.DataFrame:
+def read_versions(store: Store, table: str, among: Sequence[Mapping[str, Any]] | None = None) -> pd.DataFrame:
     """Every version of every row of `table` in the order of arrival, with the column `ingest`.
 
-    `among` are the ingests to read (default: all that are there now).
+    `among` are the manifests of the ingests to read (default: all that are there now). Raises as `ingested`.
     """
-    listed = ingests(store) if among is None else among
-    paths = [(ingest, store.tables / ingest / f"{table}.parquet") for ingest in listed]
     frames = [
-        as_contract(pd.read_parquet(path), table).assign(**{INGEST: ingest}) for ingest, path in paths if path.is_file()
+        as_contract(rows, table).assign(**{INGEST: manifest[INGEST]})
+        for manifest in (manifests(store) if among is None else among)
+        if (rows := ingested(store, manifest, table)) is not None
     ]
     if not frames:
         return empty_table(table).drop(columns=SUPERSEDED_AT).assign(**{INGEST: pd.Series([], dtype="str")})
@@ -239,9 +281,9 @@ def read_tables(store: Store) -> dict[str, pd.DataFrame]:
 
     Of rows with one key, ordered by `known_at` and then by arrival, each is superseded when the next becomes
     known. A row that was never visible (superseded no later than it became known) is left out. An ingest that
-    lands meanwhile is in all tables or in none.
+    lands meanwhile is in all tables or in none. Raises as `ingested`.
     """
-    listed = ingests(store)
+    listed = manifests(store)
     return {name: with_superseded_at(read_versions(store, name, listed).drop(columns=INGEST), name) for name in TABLES}
 
 

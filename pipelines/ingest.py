@@ -90,7 +90,7 @@ def ingest(
     identity = _identity(declared, config, athlete, files, named=path.is_dir())
     with store.lock(wait_s):
         past = [manifest for manifest in data.manifests(store) if manifest["files_sha256"] == identity]
-        if past and not past[-1]["quarantined"]:
+        if past and not past[-1][data.QUARANTINED]:
             return _nothing_new(source)
         export = declared.read(_request(store, path, config, athlete))
         judged = _judge(export, store, rule, now)
@@ -98,7 +98,7 @@ def ingest(
         changes = {name: _news(result, name, store, source, rule, now) for name, result in judged.items()}
         result = _result(source, export, judged, changes, store)
         refused = _quarantine(judged, export)
-        told_before = refused.empty or (bool(past) and _held_back(store, past[-1][INGEST]).equals(refused))
+        told_before = refused.empty or (bool(past) and _held_back(store, past[-1]).equals(refused))
         if told_before and not any(result.added.values()):
             return replace(result, already_known=True)
         manifest = _manifest(result, files, identity, rule, now)
@@ -287,9 +287,9 @@ def _as_record(refusal: Refusal) -> tuple[str, ...]:
     return (refusal.table, refusal.line, "", "", refusal.reason, refusal.raw)
 
 
-def _held_back(store: Store, ingest_id: str) -> pd.DataFrame:
-    path = store.tables / ingest_id / "quarantine.parquet"
-    return pd.read_parquet(path).astype("str") if path.is_file() else pd.DataFrame()
+def _held_back(store: Store, manifest: Mapping[str, Any]) -> pd.DataFrame:
+    rows = data.ingested(store, manifest, data.QUARANTINE)
+    return pd.DataFrame() if rows is None else rows.astype("str")
 
 
 def _nothing_new(source: str) -> IngestResult:
@@ -344,10 +344,8 @@ def _manifest(
         "files_sha256": identity,
         "at": now.astimezone(UTC).isoformat(),
         "known_at_rule": rule.text if rule else "as the file says",
-        "added": result.added,
         "unchanged": result.unchanged,
         "superseded": result.superseded,
-        "quarantined": result.quarantined,
     }
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from features.tables import TABLES
-from pipelines.data import INGEST, Store, manifests
+from pipelines.data import QUARANTINED, Store, ingested, manifests
 
 
 def provenance(store: Store, known_by: pd.Timestamp | None = None) -> list[dict[str, Any]]:
@@ -26,7 +26,7 @@ def provenance(store: Store, known_by: pd.Timestamp | None = None) -> list[dict[
 
 def _source(store: Store, name: str, own: Sequence[Mapping[str, Any]], known_by: pd.Timestamp | None) -> dict[str, Any]:
     hashes = sorted({file["sha256"] for manifest in own for file in manifest["files"]})
-    rows, days = _rows(store, [manifest[INGEST] for manifest in own], known_by)
+    rows, days = _rows(store, own, known_by)
     return {
         "source": name,
         "ingests": len(own),
@@ -39,23 +39,22 @@ def _source(store: Store, name: str, own: Sequence[Mapping[str, Any]], known_by:
         "rows": rows,
         "first_day": f"{min(days):%Y-%m-%d}" if days else None,
         "last_day": f"{max(days):%Y-%m-%d}" if days else None,
-        "quarantined": sum(int(manifest["quarantined"]) for manifest in own),
+        "quarantined": sum(int(manifest[QUARANTINED]) for manifest in own),
     }
 
 
 def _rows(
-    store: Store, ingests: Sequence[str], known_by: pd.Timestamp | None
+    store: Store, own: Sequence[Mapping[str, Any]], known_by: pd.Timestamp | None
 ) -> tuple[dict[str, int], list[pd.Timestamp]]:
     """Rows by table, and the first and last day of each file (coverage spans say nothing of their own)."""
     counts: dict[str, int] = {}
     days: list[pd.Timestamp] = []
-    for ingest in ingests:
+    for manifest in own:
         for name, table in TABLES.items():
-            path = store.tables / ingest / f"{name}.parquet"
-            if not path.is_file():
-                continue
             dated = "date" in table.names
-            frame = pd.read_parquet(path, columns=["known_at", *(["date"] if dated else [])])
+            frame = ingested(store, manifest, name, ["known_at", *(["date"] if dated else [])])
+            if frame is None:
+                continue
             frame = frame if known_by is None else frame[frame["known_at"] <= known_by]
             counts[name] = counts.get(name, 0) + len(frame)
             if dated and len(frame):

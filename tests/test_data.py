@@ -27,7 +27,7 @@ from pipelines.data import (
     write_aside,
 )
 
-MANIFEST = {"source": "csv", "files_sha256": "x", "at": "2021-11-01T00:00:00+00:00", "quarantined": 0}
+MANIFEST = {"source": "csv", "files_sha256": "x", "at": "2021-11-01T00:00:00+00:00"}
 NO_REFUSALS = pd.DataFrame(columns=list(data.QUARANTINE_COLUMNS), dtype="str")
 
 
@@ -234,6 +234,45 @@ def test_an_ingest_that_lands_while_tables_are_read_is_in_all_of_them_or_in_none
     monkeypatch.setattr(data, "read_versions", landing_meanwhile)
     assert {name for name, table in read_tables(store).items() if len(table)} == set()
     assert {name for name, table in read_tables(store).items() if len(table)} == {"athletes", "wellness"}
+
+
+def halved(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def without_a_row(path: Path) -> None:
+    pd.read_parquet(path).iloc[1:].to_parquet(path, index=False)
+
+
+@pytest.mark.parametrize(
+    ("name", "harm", "found"),
+    [
+        ("wellness.parquet", Path.unlink, "is not there"),
+        ("wellness.parquet", halved, "is damaged"),
+        ("wellness.parquet", without_a_row, "holds 1 rows, its manifest says 2"),
+        ("quarantine.parquet", Path.unlink, "is not there"),
+        ("manifest.json", Path.unlink, "is not there"),
+        ("manifest.json", halved, "is damaged"),
+        ("manifest.json", lambda path: path.write_text("{}"), "it does not tell what this ingest brought"),
+    ],
+)
+def test_a_lost_or_damaged_file_of_an_ingest_is_told_instead_of_read_past(
+    tmp_path: Path, name: str, harm: Callable[[Path], object], found: str
+) -> None:
+    store = open_store(tmp_path / "store")
+    refused = pd.DataFrame(
+        [("wellness", "5", "c 2021-10-01", "fatigue", "outside", "{}")],
+        columns=list(data.QUARANTINE_COLUMNS), dtype="str",
+    )  # fmt: skip
+    rows = wellness(("a", "2021-10-01", "2021-10-02T06", 3), ("b", "2021-10-01", "2021-10-02T06", 4))
+    path = store.tables / add(store, rows, refused) / name
+    harm(path)
+    with pytest.raises(IntegrityError) as told:
+        read_tables(store)
+        quarantine(store)
+    assert str(told.value).startswith(str(path))
+    assert found in str(told.value)
+    assert "Restore the folder 000001-test from a backup" in str(told.value)
 
 
 def test_the_next_ingest_clears_what_a_killed_writer_left_in_the_root(tmp_path: Path) -> None:

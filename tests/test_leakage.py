@@ -3,6 +3,7 @@ hand."""
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -35,10 +36,15 @@ def bundle(squad: Squad) -> Bundle:
 
 
 def rewrite(store: Store, change: Callable[[pd.DataFrame, str], pd.DataFrame]) -> None:
-    """Every Parquet file of a contract table becomes what `change(rows, table)` makes of it."""
-    for path in store.tables.glob("*/*.parquet"):
-        if path.stem in TABLES:
-            change(pd.read_parquet(path), path.stem).to_parquet(path, index=False)
+    """Every Parquet file of a contract table becomes what `change(rows, table)` makes of it, and its count as well."""
+    for manifest in store.tables.glob("*/manifest.json"):
+        content = json.loads(manifest.read_text(encoding="utf-8"))
+        for path in manifest.parent.glob("*.parquet"):
+            if path.stem in TABLES:
+                rows = change(pd.read_parquet(path), path.stem)
+                rows.to_parquet(path, index=False)
+                content["added"][path.stem] = len(rows)
+        manifest.write_text(json.dumps(content), encoding="utf-8")
 
 
 def without_later_rows(as_of: pd.Timestamp) -> Callable[[pd.DataFrame, str], pd.DataFrame]:

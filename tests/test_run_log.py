@@ -87,7 +87,8 @@ def test_commands_leave_a_line_each_however_they_end_and_no_athletes_data(own_sq
 def test_a_defect_is_logged_with_exit_code_1(own_squad: Squad, monkeypatch: pytest.MonkeyPatch) -> None:
     broken = own_squad.path / "tables" / "999999-broken"
     broken.mkdir()
-    (broken / "manifest.json").write_text("{}", encoding="utf-8")  # nothing of ours leaves such a manifest
+    manifest = {"ingest": broken.name, "added": {}}  # nothing of ours leaves such a manifest
+    (broken / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
     with pytest.raises(KeyError):
         strainwatch("ingest", "csv", own_squad.exports / "contract", "--store", own_squad.path)
     assert lines(own_squad.path)[-1]["exit_code"] == 1
