@@ -264,7 +264,7 @@ def _tables(ids: list[str], draw: np.random.Generator) -> dict[str, pd.DataFrame
             {
                 "athlete_id": athlete,
                 "known_at": at(MONDAY - pd.Timedelta(days=400)),
-                "squad": "First team",
+                "squad": "First team (simulated)",
                 "left_date": left,
             }
         )
