@@ -19,6 +19,7 @@ from models import promotion_log, registry
 from models.bundle import plain
 from models.promotion_log import RESTORE, Action, Entry
 from models.registry import Aliases
+from models.tracking import Place
 
 SEAL = "promotion_log_sha256"
 """Tag of the registered model: the hash of the log's last line."""
@@ -27,6 +28,10 @@ TAG = "promotion"
 KILLED = "the process that wrote the line before ended before the alias was moved: the champion stayed"
 OUTSIDE = "the alias was moved by other means than this program, or before it kept a log"
 LOST = "the log that was kept here is gone; the champion is as found"
+GONE = (
+    "is gone, although the registry holds the hash of its last line. Restore it from a backup. Without one, the next "
+    "train, promote or rollback begins a new log with the champion as found."
+)
 
 
 class ChampionChanged(StoreBusy):
@@ -55,6 +60,11 @@ def log_path(store: Path) -> Path:
 def read_log(store: Path) -> tuple[Entry, ...]:
     """The log as it stands. Raises IntegrityError if a line was changed."""
     return promotion_log.read(log_path(store))
+
+
+def whole_log(store: Path) -> tuple[Entry, ...]:
+    """The log, checked against the registry: IntegrityError if a line was changed, lines are gone, or the file is."""
+    return _checked(store)[0]
 
 
 def decide(store: Path, decision: Decision, user: str, now: datetime) -> Entry:
@@ -97,14 +107,9 @@ def settle(store: Path, user: str, now: datetime) -> tuple[str, ...]:
 
 
 def disagreement(store: Path) -> str | None:
-    """What `settle` would mend, without mending it; None if log and alias agree. Raises as `settle`. Reads only."""
-    entries = read_log(store)
-    if not entries:
-        return None
-    with registry.aliases(store) as known:
-        champion, seal = known.version_of("champion"), known.tag(SEAL)
-    _require_whole(log_path(store), entries, seal)
-    says = entries[-1].after
+    """What `settle` would mend, without mending it; None if log and alias agree. Raises as `whole_log`. Reads only."""
+    entries, champion = _checked(store)
+    says = entries[-1].after if entries else None
     if champion == says:
         return None
     return (
@@ -113,8 +118,22 @@ def disagreement(store: Path) -> str | None:
     )
 
 
+def _checked(store: Path) -> tuple[tuple[Entry, ...], int | None]:
+    """The whole log, and who is champion; nothing of either before the first training."""
+    entries, path = read_log(store), log_path(store)
+    if not entries and Place.of(store).is_missing:
+        return (), None
+    with registry.aliases(store) as known:
+        champion, seal = known.version_of("champion"), known.tag(SEAL)
+    if seal and not path.exists():
+        raise IntegrityError(f"{path}: {GONE}")
+    _require_whole(path, entries, seal)
+    return entries, champion
+
+
 def _require_whole(path: Path, entries: Sequence[Entry], seal: str | None) -> None:
-    if entries and seal and seal not in {entry.sha256 for entry in entries}:
+    """A log that was put aside as a whole gives way to a new one; one of which a part is left does not."""
+    if path.exists() and seal and seal not in {entry.sha256 for entry in entries}:
         raise IntegrityError(f"{path}: lines at its end are gone or were changed. {RESTORE}")
 
 

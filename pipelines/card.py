@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from models import promotion, registry
 from models.bundle import Bundle
 from models.card import Card, Facts, Supplied, card_html, card_markdown, load_supplied, model_card, supplied_from_json
 from models.participants import case_mix, missing_by_outcome, outcomes, participants
+from models.promotion_log import Entry
 from pipelines.daily import score_database
 from pipelines.data import Store
 from pipelines.made import made_predictions, scores_before
@@ -81,7 +82,7 @@ def with_facts(
 
 def new_card(store: Store, bundle: Bundle) -> Card:
     """The card of a model that is about to be registered; what else is registered it does not ask."""
-    return model_card(Facts(bundle, _kept(bundle), promotions=_promotions(store)))
+    return model_card(Facts(bundle, _kept(bundle), promotions=_plain(promotion.read_log(store.path))))
 
 
 def card_table(card: Card) -> pd.DataFrame:
@@ -122,7 +123,7 @@ def card_of(store: Store, version: str, configs: Path | None = None) -> Card:
     bundle = registry.bundle_of(store.path, number)
     supplied = _kept(bundle) if configs is None else load_supplied(configs)
     made = made_predictions(score_database(store), bundle)
-    return model_card(Facts(bundle, supplied, _history(store), _promotions(store), made))
+    return model_card(Facts(bundle, supplied, _history(store), _plain(promotion.whole_log(store.path)), made))
 
 
 def write_card(card: Card, folder: Path) -> WrittenCard:
@@ -168,5 +169,5 @@ def _history(store: Store) -> list[Mapping[str, Any]]:
     ]
 
 
-def _promotions(store: Store) -> list[Mapping[str, Any]]:
-    return [vars(entry) for entry in promotion.read_log(store.path)]
+def _plain(entries: Sequence[Entry]) -> list[Mapping[str, Any]]:
+    return [vars(entry) for entry in entries]

@@ -105,8 +105,13 @@ def test_a_line_cut_off_at_the_end_is_noticed_and_nothing_moves(own: Path) -> No
         ran = strainwatch(*command, "--store", own)
         assert ran.code == 8
         assert "lines at its end are gone or were changed. Restore it from a backup" in ran.err
+    path.write_bytes(b"")
+    ran = strainwatch("models", "log", "--store", own)
+    assert (ran.code, "lines at its end are gone" in ran.err) == (8, True)
     assert aliases(own) == {"champion": 2}
     path.unlink()
+    ran = strainwatch("models", "log", "--store", own)
+    assert (ran.code, "is gone, although the registry holds the hash of its last line" in ran.err) == (8, True)
     strainwatch("rollback", "--store", own)
     assert [entry.reason for entry in read_log(own)] == [promotion.LOST]
 

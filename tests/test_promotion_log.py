@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from configs.errors import IntegrityError
-from models.promotion import KILLED, OUTSIDE, Decision, _to_mend
+from models.promotion import KILLED, OUTSIDE, Decision, _require_whole, _to_mend
 from models.promotion_log import Action, Entry, append, champions, effective, read
 
 MOVES: tuple[tuple[Action, int | None, int | None], ...] = (
@@ -100,6 +100,16 @@ def test_a_rollback_goes_back_through_the_champions_that_came_about(
 def test_a_void_line_takes_the_one_before_it_with_it() -> None:
     made = entries(*MOVES[:2], ("promoted", 1, 3), ("void", 1, 1))
     assert effective(made) == tuple(made[:2])
+
+
+@pytest.mark.parametrize("left", [b"", b'{"action": "fir', entries(*MOVES[:1])[0].line().encode() + b"\n"])
+def test_a_log_of_which_only_a_part_is_left_is_no_log_even_if_the_part_is_empty(tmp_path: Path, left: bytes) -> None:
+    path, made = tmp_path / "promotions.jsonl", entries(*MOVES)
+    _require_whole(path, (), made[-1].sha256)  # put aside as a whole: a new one may begin
+    path.write_bytes(left)
+    _require_whole(path, (), None)  # nothing was ever sealed
+    with pytest.raises(IntegrityError, match="lines at its end are gone"):
+        _require_whole(path, read(path), made[-1].sha256)
 
 
 PROMOTED = entries(*MOVES[:3])[-1]
