@@ -115,6 +115,7 @@ def reading(store: Path) -> Iterator[Tracking]:
     place = Place.of(store)
     if place.is_missing:
         raise NotReady(NO_CHAMPION)
+    _require_whole(place)
     with _without_deprecations(), _connected(place) as mlflow:
         yield Tracking(place, mlflow)
 
@@ -139,6 +140,7 @@ def _held(store: Path) -> Iterator[Place]:
         with FileLock(place.folder / ".lock", timeout=LOCK_TIMEOUT_S):
             if place.is_local:
                 _create_database(place)
+                _require_whole(place)
                 _follow_moved_store(place)
             yield place
     except Timeout as error:
@@ -164,6 +166,26 @@ def _create_database(place: Place) -> None:
     _fsync(aside)
     aside.rename(place.database)
     _fsync(place.folder)
+
+
+def _require_whole(place: Place) -> None:
+    """Raise IntegrityError if the store's own database is damaged; an empty one too, which MLflow would fill anew."""
+    if not place.is_local:
+        return
+    try:
+        with closing(sqlite3.connect(f"{place.database.as_uri()}?mode=ro", timeout=30, uri=True)) as connection:
+            found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+            held = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'registered_models'").fetchone()
+    except sqlite3.DatabaseError as error:
+        if "locked" in str(error):
+            raise StoreBusy(f"{place.database}: another process holds this database. Try again later.") from error
+        found, held = str(error), None
+    if found != "ok" or held is None:
+        reason = "holds no record of trainings" if found == "ok" else f"is damaged ({found})"
+        raise IntegrityError(
+            f"{place.database}: {reason}. Restore the folder mlflow from a backup. Without one, move it away and train "
+            "again: the first model is champion then."
+        )
 
 
 def _follow_moved_store(place: Place) -> None:

@@ -18,6 +18,7 @@ import pandas as pd
 
 from configs.errors import NotReady, WrongArgument
 from models.bundle import Bundle, plain
+from models.parquet import read_own
 from models.pyfunc import input_names, output_names
 from models.registry import register, registered_version, versions
 from models.tracking import LONGEST_TEXT, NAME, Place, Tracking, local_folder, name_of, reading, texts_of, writing
@@ -32,6 +33,7 @@ FIGURE_DPI = 110
 _REQUIREMENTS = ("strainwatch", "lightgbm", "numpy", "pandas", "pyarrow")
 _PARAMETERS_PER_CALL = 100  # MLflow refuses more
 _PREDICTIONS = "predictions.parquet"
+_RESTORE = "Restore it from a backup, or compare with another training."
 
 
 @dataclass(frozen=True)
@@ -122,7 +124,7 @@ def recorded(store: Path, name: str) -> Recorded:
         with _artifacts_of(record, run.info.artifact_uri) as folder:
             tables = {path.stem: pd.read_csv(path) for path in sorted(folder.glob("tables/*.csv"))}
             path = folder / _PREDICTIONS
-            predictions = pd.read_parquet(path) if path.is_file() else None
+            predictions = read_own(path, _RESTORE) if path.is_file() else None
     version = next((each.version for each in known if each.run_id == run.info.run_id), None)
     data = run.data
     return Recorded(run.info.run_id, version, run.info.run_name or "", data.params, data.tags, tables, predictions)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import sqlite3
 import subprocess
 import sys
 from contextlib import closing
@@ -48,6 +49,26 @@ def test_a_store_held_by_another_process_is_busy(tmp_path: Path, monkeypatch: py
         with pytest.raises(StoreBusy, match="another process"), tracking.writing(tmp_path):
             pytest.fail("two writers at once")
         holder.kill()
+
+
+@pytest.mark.parametrize(
+    ("kept", "found"),
+    [(0.0, "holds no record of trainings"), (0.5, r"is damaged \(.*malformed"), (0.01, "is damaged")],
+)
+def test_a_cut_database_is_named_by_readers_and_writers_before_mlflow_opens_it(
+    tmp_path: Path, kept: float, found: str
+) -> None:
+    place = tracking.Place.of(tmp_path)
+    place.folder.mkdir()
+    with closing(sqlite3.connect(place.database)) as connection, connection:
+        connection.execute("CREATE TABLE registered_models (name TEXT)")
+        connection.executemany("INSERT INTO registered_models VALUES (?)", [("m" * 1000,)] * 100)
+    whole = place.database.read_bytes()
+    tracking._require_whole(place)
+    place.database.write_bytes(whole[: int(len(whole) * kept)])
+    for opened in (tracking.reading, tracking.writing):
+        with pytest.raises(IntegrityError, match=f"mlflow.db: {found}.*Restore the folder mlflow"), opened(tmp_path):
+            pytest.fail("a damaged database was opened")
 
 
 def test_a_server_that_does_not_answer_is_named_without_its_password(
