@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from features.availability import ACTIVITY, blocking, unavailable
+from features.tables import looked_up
 from features.target import Target
 from features.windows import Ints, days
 
@@ -77,6 +78,20 @@ def label(
     return pd.DataFrame(columns, index=index.index)
 
 
+def recorded_stretches(coverage: pd.DataFrame, athletes: pd.DataFrame) -> pd.DataFrame:
+    """Stretches (athlete_id, first_date, last_date) of which an injury would be known, at most until leaving.
+
+    Takes the newest versions alone.
+    """
+    stretches = _stretches(coverage)
+    leaving = looked_up(stretches["athlete_id"], _leaving(athletes))
+    return stretches.assign(last_date=stretches["last_date"].where(~(stretches["last_date"] > leaving), leaving))
+
+
+def _leaving(athletes: pd.DataFrame) -> pd.Series:
+    return athletes.drop_duplicates("athlete_id", keep="last").set_index("athlete_id")["left_date"]
+
+
 def _newest(table: pd.DataFrame) -> pd.DataFrame:
     return table[table["superseded_at"].isna()]
 
@@ -101,8 +116,7 @@ def _follow_up(index: pd.DataFrame, tables: Mapping[str, pd.DataFrame], target: 
     right = stretches.rename(columns={"first_date": "date"}).sort_values("date", kind="stable")
     merged = pd.merge_asof(left, right, on="date", by="athlete_id", direction="backward").sort_values("row")
     within = days(merged["last_date"])
-    gone = _newest(tables["athletes"]).drop_duplicates("athlete_id", keep="last")[["athlete_id", "left_date"]]
-    leaving = days(index[["athlete_id"]].merge(gone, on="athlete_id", how="left")["left_date"])
+    leaving = days(looked_up(index["athlete_id"], _leaving(_newest(tables["athletes"]))))
     leaving = np.where(leaving < 0, np.iinfo(np.int64).max, leaving)
     cut = days(pd.Series([data_cut]))[0] - target.reporting_days
     last: Ints = np.minimum(np.minimum(within, leaving), cut)

@@ -202,7 +202,7 @@ class _Season:
         bundle = self.model.bundle
         facts = facts_of(model_facts(bundle))
         run = run_at(scores.predictions, as_of, self.report.horizon_days, bundle.version)
-        flagged = {item.athlete_id for item in Judge(self.report, facts, {}, run.date).flagged(run)}
+        flagged = {item.athlete_id for item in Judge(self.report, facts, {}, {}, run.date).flagged(run)}
         said = scores.predictions.rename(columns={"probability": MODEL}).drop(columns=["lower", "upper"])
         reasons = {athlete: self._reasons(scores, athlete, run.date) for athlete in sorted(flagged)}
         said = said.assign(

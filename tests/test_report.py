@@ -512,14 +512,21 @@ def scored(athlete: str, day: str, probability: float, made: str | None = None, 
     }  # fmt: skip
 
 
-def judged(rows: list[dict[str, Any]], onsets: list[tuple[str, str, str]], data_cut: str = "2025-03-01") -> Any:
+def judged(
+    rows: list[dict[str, Any]],
+    onsets: list[tuple[str, str, str]],
+    data_cut: str = "2025-03-01",
+    recorded_until: str = "2025-06-01",
+) -> Any:
     """The track record on 2 June of one-week runs at a base rate of 1 %, at most one flag each."""
     facts = model_facts({**model((0.6, 0.5, 0.7)), "base_rates": {7: 0.01}, "data_cut": data_cut})
     injuries = pd.DataFrame(onsets, columns=["athlete_id", "date", "known_at"])
     injuries = injuries.assign(
         date=pd.to_datetime(injuries["date"]), known_at=pd.to_datetime(injuries["known_at"], utc=True)
     )
-    judge = Judge(load_report_settings(), facts, onsets_by_athlete(injuries), MONDAY)
+    stretch = (pd.Timestamp("2025-01-01"), pd.Timestamp(recorded_until))
+    recorded = {row["athlete_id"]: [stretch] for row in rows}
+    judge = Judge(load_report_settings(), facts, onsets_by_athlete(injuries), recorded, MONDAY)
     runs = first_of_weeks(read_runs(pd.DataFrame(rows), 7))
     return track_record(runs, judge, {})
 
@@ -543,6 +550,40 @@ def test_a_flag_whose_week_is_not_over_is_open_and_not_counted() -> None:
     found = judged([scored("A", "2025-05-27", 0.05), scored("A", "2025-05-19", 0.05)], [])
     assert [flag.status for flag in found.flags] == ["open", "not injured"]
     assert (found.precision.hits, found.precision.n) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("recorded_until", "status", "counted", "unknown"),
+    [
+        ("2025-05-25", "not injured", 1, 0),
+        ("2025-05-24", "not known", 0, 1),
+        ("2025-05-18", "not known", 0, 1),
+        ("2024-12-31", "not known", 0, 1),
+    ],
+)
+def test_days_that_nobody_recorded_are_no_days_without_an_injury(
+    recorded_until: str, status: str, counted: int, unknown: int
+) -> None:
+    found = judged([scored("A", "2025-05-19", 0.05)], [], recorded_until=recorded_until)
+    assert [flag.status for flag in found.flags] == [status]
+    assert (found.precision.n, found.runs, found.unknown) == (counted, counted, unknown)
+
+
+def test_an_injury_counts_although_nobody_recorded_the_week_to_its_end() -> None:
+    onset = ("A", "2025-05-20", "2025-05-20T12:00")
+    found = judged([scored("A", "2025-05-19", 0.05)], [onset], recorded_until="2025-05-20")
+    assert (found.precision.hits, found.precision.n, found.unknown) == (1, 1, 0)
+
+
+def test_a_flag_of_days_without_data_says_since_when_and_is_no_flag_without_an_injury(given: dict[str, Any]) -> None:
+    coverage = given["tables"]["coverage"]
+    ended = coverage.assign(last_date=coverage["last_date"].clip(upper=pd.Timestamp("2025-05-04")))
+    found = build_report(**{**given, "tables": {**given["tables"], "coverage": ended}})
+    late = [flag for flag in found.record.flags if flag.flagged_on == pd.Timestamp("2025-05-05")]
+    assert late and {flag.status for flag in late} <= {"not known", "injured"}
+    text = " ".join(_Text.of(section(render_html(found), "outcomes")).split())
+    assert "Not known: no data since 4 May 2025" in text
+    assert f"{found.record.unknown} flags are left open and count nowhere" in text
 
 
 def test_precision_and_recall_count_flags_and_injuries() -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from features.factors import Factor
+from features.labels import recorded_stretches
 from features.specs import FeatureSpec
 from models.references import mean_by_factor
 from serving.report.cautions import cautions
@@ -20,7 +21,7 @@ from serving.report.confidence import Confidence, confidence
 from serving.report.facts import MetricsTable, ModelFacts, RankingEvidence, model_facts
 from serving.report.gaps import DataGap, SquadSources, data_gaps, squad_sources
 from serving.report.language import _, dynamic, list_text, ngettext, span_text, speaking
-from serving.report.outcomes import Judge, TrackRecord, onsets_by_athlete, track_record
+from serving.report.outcomes import Judge, TrackRecord, onsets_by_athlete, stretches_by_athlete, track_record
 from serving.report.reasons import Explainer, FactorShare
 from serving.report.runs import (
     Prediction,
@@ -287,7 +288,8 @@ class _Maker:
 
     @cached_property
     def judge(self) -> Judge:
-        return Judge(self.settings, self.facts, onsets_by_athlete(self.onsets), self.date)
+        recorded = stretches_by_athlete(recorded_stretches(self.tables["coverage"], self.tables["athletes"]))
+        return Judge(self.settings, self.facts, onsets_by_athlete(self.onsets), recorded, self.date)
 
     @property
     def base_rate(self) -> float:

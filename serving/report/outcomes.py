@@ -13,7 +13,9 @@ from serving.report.facts import ModelFacts
 from serving.report.runs import Prediction, Run
 from serving.report.settings import Band, ReportSettings
 
-Status = Literal["injured", "not injured", "open"]
+Status = Literal["injured", "not injured", "open", "not known"]
+Stretch = tuple[pd.Timestamp, pd.Timestamp]
+"""First and last day of a time in which an injury would have been recorded."""
 LIVE_WITHIN = pd.Timedelta(days=2)
 """A prediction made later than this after its as-of is a replay."""
 
@@ -30,7 +32,10 @@ class Rate:
 
 @dataclass(frozen=True)
 class FlagOutcome:
-    """An earlier flag; not counted if it is a replay over days that the model had already learnt from."""
+    """An earlier flag; not counted if it is a replay over days that the model had already learnt from.
+
+    "not known" if its days are over and were not recorded to the end: `recorded_until` is the last day that was.
+    """
 
     name: str
     flagged_on: pd.Timestamp
@@ -39,6 +44,7 @@ class FlagOutcome:
     prediction: Prediction
     status: Status
     injured_on: pd.Timestamp | None
+    recorded_until: pd.Timestamp | None
     is_counted: bool
 
 
@@ -46,7 +52,8 @@ class FlagOutcome:
 class TrackRecord:
     """Earlier flags, newest first, and the running counts over closed windows of runs that count.
 
-    `injury_share` is the precision and `flagged_share` the recall that flags drawn at random would have.
+    `injury_share` is the precision and `flagged_share` the recall that flags drawn at random would have. `unknown` are
+    flags that would count, had their days been recorded.
     """
 
     flags: tuple[FlagOutcome, ...]
@@ -55,6 +62,7 @@ class TrackRecord:
     recall: Rate
     injury_share: float
     flagged_share: float
+    unknown: int
 
 
 @dataclass(frozen=True)
@@ -64,6 +72,7 @@ class Judge:
     settings: ReportSettings
     facts: ModelFacts
     onsets: Mapping[str, Sequence[tuple[pd.Timestamp, pd.Timestamp]]]
+    recorded: Mapping[str, Sequence[Stretch]]
     today: pd.Timestamp
 
     def band(self, prediction: Prediction) -> Band:
@@ -95,8 +104,20 @@ class Judge:
         ]
         return min(days, default=None)
 
+    def recorded_until(self, prediction: Prediction) -> pd.Timestamp | None:
+        """The end of the recorded stretch that began last before the prediction; None without one."""
+        stretches = self.recorded.get(prediction.athlete_id, ())
+        return max((last for first, last in stretches if first <= prediction.date), default=None)
+
     def is_closed(self, prediction: Prediction) -> bool:
-        return self.last_day(prediction) < self.today
+        """Whether it is settled what followed: days that nobody recorded are no days without an injury.
+
+        An injury settles it alone: who is injured is often recorded no more.
+        """
+        if self.last_day(prediction) >= self.today:
+            return False
+        until = self.recorded_until(prediction)
+        return self.onset(prediction) is not None or (until is not None and until >= self.last_day(prediction))
 
     def counts(self, prediction: Prediction) -> bool:
         """True for a prediction made on its morning, or replayed by a model that had not seen those days."""
@@ -105,17 +126,23 @@ class Judge:
         is_unseen = prediction.model_version == self.facts.version and prediction.as_of >= learnt_until
         return is_live or is_unseen
 
+    def status(self, prediction: Prediction) -> Status:
+        if self.onset(prediction) is not None:
+            return "injured"
+        if self.last_day(prediction) >= self.today:
+            return "open"
+        return "not injured" if self.is_closed(prediction) else "not known"
+
     def outcome(self, prediction: Prediction, name: str) -> FlagOutcome:
-        onset = self.onset(prediction)
-        status: Status = "injured" if onset is not None else "not injured" if self.is_closed(prediction) else "open"
         return FlagOutcome(
             name,
             prediction.date,
             self.last_day(prediction),
             self.band(prediction),
             prediction,
-            status,
-            onset,
+            self.status(prediction),
+            self.onset(prediction),
+            self.recorded_until(prediction),
             self.counts(prediction),
         )
 
@@ -125,6 +152,14 @@ def onsets_by_athlete(injuries: pd.DataFrame) -> dict[str, list[tuple[pd.Timesta
     found: dict[str, list[tuple[pd.Timestamp, pd.Timestamp]]] = {}
     for row in injuries[["athlete_id", "date", "known_at"]].to_dict("records"):
         found.setdefault(str(row["athlete_id"]), []).append((pd.Timestamp(row["date"]), pd.Timestamp(row["known_at"])))
+    return found
+
+
+def stretches_by_athlete(stretches: pd.DataFrame) -> dict[str, list[Stretch]]:
+    """The recorded stretches (features.labels.recorded_stretches), by athlete."""
+    found: dict[str, list[Stretch]] = {}
+    for athlete, first, last in stretches[["athlete_id", "first_date", "last_date"]].itertuples(index=False):
+        found.setdefault(athlete, []).append((first, last))
     return found
 
 
@@ -145,6 +180,7 @@ def track_record(runs: Sequence[Run], judge: Judge, names: Mapping[str, str]) ->
         recall=wilson(hits, len(followed)),
         injury_share=len(followed) / len(counted) if counted else math.nan,
         flagged_share=raised / len(counted) if counted else math.nan,
+        unknown=sum(flag.status == "not known" and flag.is_counted for flag in flags),
     )
 
 
