@@ -46,6 +46,11 @@ def meant_column(name: str, table: Table) -> Column | None:
     return table.column(close[0]) if close else None
 
 
+def is_slip(name: str, meant: Column) -> bool:
+    """Whether `name` looks so like the column that it means that hardly anything else can be meant."""
+    return difflib.SequenceMatcher(None, name.lower(), meant.name).ratio() >= _LIKENESS_NEEDED
+
+
 def _stem(column: Column) -> str:
     suffix = _SUFFIXES.get(column.unit, column.unit.lower())
     return column.name.removesuffix(f"_{suffix}")

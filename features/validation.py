@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -14,9 +14,11 @@ import pandas as pd
 from features import checks, parsing
 from features.checks import Finding, Sheet
 from features.tables import TABLES, Table, as_contract
-from features.units import meant_column, other_unit
+from features.units import is_slip, meant_column, other_unit
 
 IDS_SHOWN = 3
+MISSING, MISTYPED = "missing column", "mistyped column"
+"""Rules for which a file is refused whole: without the column no row is good, or a corrected file would erase it."""
 
 REJECTED_COLUMNS = ("line", "row_id", "column", "reason", "raw")
 
@@ -123,9 +125,7 @@ def _missing_columns(raw: pd.DataFrame, table: Table) -> list[Problem]:
     missing = [column.name for column in table.columns if column.required and column.name not in raw]
     found = ", ".join(str(name) for name in raw.columns)
     advice = f"Found: {found}. Add or rename the column; every row needs it."
-    return [
-        Problem(table.name, name, "missing column", f"column {name} is missing", 0, "", (), advice) for name in missing
-    ]
+    return [Problem(table.name, name, MISSING, f"column {name} is missing", 0, "", (), advice) for name in missing]
 
 
 def _lacking_columns(sheet: Sheet) -> list[Finding]:
@@ -135,10 +135,11 @@ def _lacking_columns(sheet: Sheet) -> list[Finding]:
 
 
 def _unknown_columns(raw: pd.DataFrame, table: Table) -> list[Problem]:
-    return [_unknown_column(str(name), raw[name], table) for name in raw.columns if name not in table.names]
+    lacking = frozenset(table.names) - {str(name) for name in raw.columns}
+    return [_unknown_column(str(name), raw[name], table, lacking) for name in raw.columns if name not in table.names]
 
 
-def _unknown_column(name: str, values: pd.Series, table: Table) -> Problem:
+def _unknown_column(name: str, values: pd.Series, table: Table, lacking: Collection[str]) -> Problem:
     meant = meant_column(name, table)
     if meant is None:
         advice = f"It was not read. Known: {', '.join(table.names)}."
@@ -147,6 +148,9 @@ def _unknown_column(name: str, values: pd.Series, table: Table) -> Problem:
         likely = other_unit(numbers.dropna(), meant)
         unit = f" Values look like {likely}; {meant.unit} expected: convert, then rename." if likely else ""
         advice = f"Did you mean {meant.name}?{unit} The column was not read."
+        if meant.name in lacking and is_slip(name, meant):
+            advice = f"Did you mean {meant.name}?{unit or ' Rename it.'} Take it out if it means something else."
+            return Problem(table.name, name, MISTYPED, f"unknown column {name}", 0, "", (), advice)
     return Problem(table.name, name, "unknown column", f"unknown column {name}", 0, "", (), advice)
 
 

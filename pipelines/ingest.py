@@ -30,7 +30,7 @@ import pandas as pd
 from configs import load, reject_unknown
 from configs.errors import ROWS_QUARANTINED, ConfigError, FileRefused
 from features.tables import TABLES, Tables, empty_table, looked_up
-from features.validation import Problem, Validation, refuse, validate
+from features.validation import MISSING, MISTYPED, Problem, Validation, refuse, validate
 from pipelines import data
 from pipelines.data import INGEST, QUARANTINE_COLUMNS, Store
 from pipelines.meant import one_of
@@ -238,12 +238,19 @@ def _refuse_early_returns(judged: Mapping[str, Validation], held: pd.DataFrame) 
 
 def _refuse_file(judged: Mapping[str, Validation], export: Export, strict: bool) -> None:
     problems = _problems(judged, export)
-    fatal = [problem for problem in problems if problem.rule == "missing column"]
+    fatal = [_FATAL[problem.rule] for problem in problems if problem.rule in _FATAL]
     serious = [problem for problem in problems if not problem.is_note]
     if fatal or (strict and serious):
-        reason = "a required column is missing" if fatal else "--strict refuses a file with any problem"
+        reason = fatal[0] if fatal else "--strict refuses a file with any problem"
         told = "\n".join(str(problem) for problem in problems)
         raise FileRefused(f"Nothing came in: {reason}.\n{told}")
+
+
+_FATAL: Mapping[str, str] = {
+    MISSING: "a required column is missing",
+    MISTYPED: "a column that the file lacks seems to be there under another name, and its values would be lost",
+}
+"""By rule: why a file is refused whole."""
 
 
 def _problems(judged: Mapping[str, Validation], export: Export) -> tuple[Problem, ...]:

@@ -90,10 +90,17 @@ def test_a_wrong_unit_refuses_the_rows_that_carry_it(store: Store) -> None:
     assert result.exit_code == 4
 
 
-def test_a_unit_in_the_name_of_a_column_is_explained_and_the_rows_come_in(store: Store) -> None:
-    result = bring(store, GOOD.replace("distance_m", "distance_km"))
-    assert "unknown column distance_km" in told(result)
-    assert "Did you mean distance_m?" in told(result)
+def test_a_mistyped_column_refuses_the_file_and_erases_nothing_of_what_is_there(store: Store) -> None:
+    bring(store, GOOD)
+    for wrong in ("durtion_min", "duration_h", "duration"):
+        with pytest.raises(FileRefused, match=f"unknown column {wrong}.\n    Did you mean duration_min\\?"):
+            bring(store, GOOD.replace("duration_min", wrong))
+    assert read_tables(store)["sessions"]["duration_min"].to_list() == [60.0, 90.0, 70.0]
+
+
+def test_a_column_that_is_none_of_ours_is_told_and_the_rows_come_in(store: Store) -> None:
+    result = bring(store, GOOD.replace("distance_m", "weather"))
+    assert "unknown column weather" in told(result)
     assert (result.exit_code, sessions(store)) == (0, ["s1", "s2", "s3"])
 
 

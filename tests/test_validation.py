@@ -115,7 +115,7 @@ def test_an_unknown_column_in_another_unit_is_explained() -> None:
     result = check(text.replace("6100", "6.1"))
     assert only(result) == (
         "sessions: unknown column distance_km.\n    Did you mean distance_m? Values look like km; "
-        "m expected: convert, then rename. The column was not read."
+        "m expected: convert, then rename. Take it out if it means something else."
     )
     assert ids(result) == ["s1", "s2", "s3"]
 
@@ -124,6 +124,22 @@ def test_an_unknown_column_that_means_nothing_to_us_lists_the_known_ones() -> No
     message = only(check(SESSIONS.replace("distance_m", "weather")))
     assert "unknown column weather" in message
     assert "session_id, athlete_id, date" in message
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "rule"),
+    [
+        ("duration_min", "durtion_min", "mistyped column"),
+        ("duration_min", "duration", "mistyped column"),
+        ("duration_min", "duration_of_last_warm_up", "unknown column"),
+        ("distance_m", "durtion_min", "unknown column"),
+        ("duration_min", "weather", "unknown column"),
+    ],
+)
+def test_a_name_close_to_a_column_that_the_file_lacks_is_a_slip_and_no_other_unknown_name_is(
+    old: str, new: str, rule: str
+) -> None:
+    assert [problem.rule for problem in check(SESSIONS.replace(old, new)).problems] == [rule]
 
 
 def test_a_missing_required_column_leaves_no_good_row_and_lists_what_was_found() -> None:
