@@ -102,7 +102,8 @@ def show_ingest(result: IngestResult) -> None:
     for problem in result.problems:
         console.print(escape(str(problem)))
     if result.quarantined:
-        console.print(f"{result.quarantined:,} rows went to quarantine; the others came in.")
+        rows = "row" if result.quarantined == 1 else "rows"
+        console.print(f"{result.quarantined:,} {rows} went to quarantine; the others came in.")
 
 
 def right(name: str) -> Column:

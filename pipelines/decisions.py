@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 import pandas as pd
 
@@ -13,13 +13,15 @@ from pipelines.meant import athlete_of
 
 LONGEST = 500
 """Characters: a decision, not a file."""
+_FARTHEST_EAST = timedelta(hours=14)
+"""Where `now` in UTC may already be a day later: the athlete's local day counts."""
 
 
 def decide(store: Store, athlete_id: str, text: str, day: str | None, by: str, now: datetime) -> date:
     """Keep a decision about the local day `day` (default: today); returns that day.
 
-    Raises WrongArgument for a text that is empty or too long and for what is no day, NotReady for an athlete whom the
-    store does not know.
+    Raises WrongArgument for a text that is empty or too long and for what is no day or one to come, NotReady for an
+    athlete whom the store does not know.
     """
     words = " ".join(text.split())
     if not 0 < len(words) <= LONGEST:
@@ -36,9 +38,12 @@ def decide(store: Store, athlete_id: str, text: str, day: str | None, by: str, n
 
 def _day(day: str | None, now: datetime) -> pd.Timestamp:
     try:
-        return pd.Timestamp(now.date() if day is None else date.fromisoformat(day))
+        about = now.date() if day is None else date.fromisoformat(day)
     except ValueError as error:
         raise WrongArgument(f"--date '{day}' is no day; write 2021-10-04.") from error
+    if about > (now + _FARTHEST_EAST).date():
+        raise WrongArgument(f"--date {about} lies after today, {now:%Y-%m-%d}. Give the day that was decided about.")
+    return pd.Timestamp(about)
 
 
 def _row(athlete_id: str, text: str, about: pd.Timestamp, by: str, now: datetime) -> pd.DataFrame:

@@ -62,6 +62,7 @@ def assemble(
     `build` makes the features of the index (see `features.build.build_values`); whoever assembles many sets of one
     store looks them up instead, since features at a moment are the same whatever became known later.
     """
+    _require_data_by(every["coverage"], until)
     tables = _known_by(every, recipe.target, until)
     cut = _cut(tables, until)
     prepared = prepare(tables, recipe.target)
@@ -101,6 +102,14 @@ def _known_by(
     if until is None:
         return tables
     return known_by(tables, target.as_of(pd.DatetimeIndex([until + pd.Timedelta(days=1)]))[0])
+
+
+def _require_data_by(coverage: pd.DataFrame, until: pd.Timestamp | None) -> None:
+    first = coverage["first_date"].min()
+    if until is not None and until < first:
+        raise NotReady(
+            f"--until {until:%Y-%m-%d} lies before the first day of the data, {first:%Y-%m-%d}. Give a later day."
+        )
 
 
 def _cut(tables: Mapping[str, pd.DataFrame], until: pd.Timestamp | None) -> pd.Timestamp:

@@ -56,6 +56,7 @@ def test_decisions_are_kept_as_written_in_the_order_of_entry(store: Store) -> No
         ("A9", "rest", None, NotReady, "no athlete is called .A9. in this store"),
         ("A1", "  ", None, WrongArgument, "this one 0"),
         ("A1", "x" * (LONGEST + 1), None, WrongArgument, "this one 501"),
+        ("A1", "rest", "2025-04-23", WrongArgument, "--date 2025-04-23 lies after today, 2025-04-21"),
         ("A1", "rest", "21.04.2025", WrongArgument, "--date '21.04.2025' is no day"),
     ],
 )

@@ -6,7 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+import pytest
 
+from configs.errors import NotReady
 from features.tables import empty_tables
 from models.baselines import BaselineFeatures
 from pipelines.judging import labels_as_known, subgroups, with_weekly
@@ -78,6 +80,14 @@ def test_labels_as_known_are_those_that_a_training_until_the_day_before_would_ma
         labels = labels_as_known(given, RECIPE)(day(cut))[both]
         assert both.sum() > 60
         np.testing.assert_array_equal(labels.to_numpy(), then.labels.iloc[now[both].astype(int)].to_numpy())
+
+
+def test_a_training_until_a_day_before_the_data_says_when_they_begin() -> None:
+    before = day("01-01") - pd.Timedelta(days=1)
+    with pytest.raises(
+        NotReady, match=rf"--until {before:%Y-%m-%d} lies before the first day.*{before.year + 1}-01-01"
+    ):
+        assemble(tables(), RECIPE, before, build)
 
 
 def test_groups_are_those_of_the_athlete_on_the_day() -> None:
