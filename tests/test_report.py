@@ -18,7 +18,7 @@ from models.counterfactual import Counterfactual
 from serving.report import WeeklyReport, build_report, load_report_settings, render_html
 from serving.report.facts import Metric, instant, model_facts
 from serving.report.outcomes import Judge, onsets_by_athlete, track_record, wilson
-from serving.report.render import metric_words, rate_words
+from serving.report.render import metric_words, rate_words, told_apart
 from serving.report.runs import first_of_weeks, last_week, read_runs
 from serving.report.wording import (
     age,
@@ -216,6 +216,18 @@ def test_a_page_without_a_flag_is_folded_for_screens_alone_and_without_the_long_
     assert '<section id="others" class="screen"' in html and "Injury history" in others
     assert (flagged.count("All measurements of "), others.count("All measurements of ")) == (len(report.flags), 0)
     assert (others.count("<details>"), others.count('class="contrib stack"')) == (unflagged, unflagged)
+
+
+def test_a_factor_of_small_measurements_shows_the_one_that_leads_and_sums_up_the_others(report: WeeklyReport) -> None:
+    factor = report.rows[0].shares[0]
+
+    def told(*contributions: float) -> tuple[list[float], list[float]]:
+        reasons = tuple(replace(factor.leading, contribution=each) for each in contributions)
+        large, rest = told_apart(replace(factor, contribution=sum(contributions), reasons=reasons))
+        return [each.contribution for each in large], [each.contribution for each in rest]
+
+    assert told(0.02, 0.015, 0.01) == ([0.02], [0.015, 0.01])
+    assert told(0.2, 0.1, 0.01, -0.02) == ([0.2, 0.1], [-0.02, 0.01])
 
 
 def test_what_next_week_could_change_is_asked_for_the_flagged_alone(given: dict[str, Any]) -> None:

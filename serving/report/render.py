@@ -118,11 +118,16 @@ def main_shares(row: AthleteRow) -> tuple[list[FactorShare], list[FactorShare]]:
     return main, [share for share in row.shares if share.factor.key not in shown]
 
 
-def told_apart(reasons: Sequence[Reason]) -> tuple[list[Reason], list[Reason]]:
-    """The measurements worth a row each, and the small ones that are summed up."""
-    by_size = sorted(reasons, key=lambda reason: -abs(reason.contribution))
+def told_apart(share: FactorShare) -> tuple[list[Reason], list[Reason]]:
+    """The measurements worth a row each, and the small ones that are summed up; the leading one is never summed up.
+
+    A factor of many small measurements would otherwise stand without any, and the one told on the first page nowhere.
+    """
+    by_size = sorted(share.reasons, key=lambda reason: -abs(reason.contribution))
     large = [reason for reason in by_size[:SHOWN_REASONS] if abs(reason.contribution) >= math.log(SMALL_ODDS)]
-    return large, by_size[len(large) :]
+    if share.leading not in large:
+        large.append(share.leading)
+    return large, [reason for reason in by_size if reason not in large]
 
 
 def strongest_factor(row: AthleteRow) -> float:
