@@ -17,6 +17,7 @@ from features.specs import DerivedSpec, FeatureSpec, WindowSpec
 from models.counterfactual import Counterfactual
 from serving.report import WeeklyReport, build_report, load_report_settings, render_html
 from serving.report.facts import Metric, instant, model_facts
+from serving.report.gaps import squad_sources
 from serving.report.outcomes import Judge, onsets_by_athlete, track_record, wilson
 from serving.report.render import metric_words, rate_words, told_apart
 from serving.report.runs import first_of_weeks, last_week, read_runs
@@ -290,6 +291,37 @@ def test_an_athlete_without_any_prediction_is_named(given: dict[str, Any]) -> No
     rest = given["predictions"][given["predictions"]["athlete_id"] != "P02"]
     found = build_report(**{**given, "predictions": rest})
     assert ("P02", "not part of this morning's run") in [(item.name, item.reason) for item in found.not_scored]
+
+
+def test_a_squad_of_whom_no_source_tells_any_more_says_since_when(given: dict[str, Any]) -> None:
+    later, until = MONDAY + pd.Timedelta(weeks=3), MONDAY - pd.Timedelta(days=1)
+    tables = given["tables"]
+    assert squad_sources(tables, later, 10).silent_since == until
+    assert squad_sources(tables, until + pd.Timedelta(days=10), 10).silent_since is None
+    mute = given["predictions"].assign(abstained=True, probability=NAN, lower=NAN, upper=NAN, reason="no data")
+    nobody = {**given, "predictions": mute, "explanations": given["explanations"].iloc[:0]}
+    old = {
+        name: table.assign(last_date=days_ago(30)) if name == "coverage" else table for name, table in tables.items()
+    }
+    gone = {name: old[name].iloc[:0] for name in ("sessions", "wellness", "wearable_days")}
+    text = _Text.of(section(render_html(build_report(**{**nobody, "tables": {**old, **gone}})), "gaps"))
+    assert "No daily source of anybody has been heard of since 3 May 2025" in text
+    assert "nobody to list" not in text
+
+
+def test_the_first_page_tells_what_became_of_the_flags_where_any_counts(given: dict[str, Any], html: str) -> None:
+    assert "Flags of the last weeks that an injury followed" in html
+    assert html.index('id="so-far"') < html.index('id="attention"')
+    first = given["predictions"][given["predictions"]["date"] == MONDAY]
+    assert 'id="so-far"' not in render_html(build_report(**{**given, "predictions": first}))
+
+
+def test_baselines_without_a_column_are_named_with_the_place_of_their_figures(given: dict[str, Any], html: str) -> None:
+    figures = given["model"]["metrics"]
+    others = [{**figures[0], "model": name} for name in ("hughes", "weekly_trees")]
+    page = render_html(build_report(**{**given, "model": {**given["model"], "metrics": [*figures, *others]}}))
+    told = "Hughes 2020 (age, muscle injuries) and Lövdal 2021 (bagged trees, 7 days) stand in the model card."
+    assert told in page and told not in html
 
 
 def test_data_gaps_name_the_source_and_since_when(report: WeeklyReport) -> None:

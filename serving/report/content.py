@@ -323,7 +323,7 @@ class _Maker:
             not_scored=self._not_scored(),
             gaps=self._gaps(),
             never=self._never(),
-            sources=squad_sources(self.tables),
+            sources=squad_sources(self.tables, self.date, self.settings.silent_after_days),
             pages=self._pages([*flags, *(self._account(row) for row in rows if not row.is_flagged)]),
             record=track_record(weeks, self.judge, self.names),
             metrics=self.facts.tables(),

@@ -73,6 +73,8 @@ class MetricsTable:
     n_events: int
     n_athletes: int
     event_rate: float | None
+    elsewhere: tuple[str, ...]
+    """Further baselines, for which a page has no room."""
 
 
 @dataclass(frozen=True)
@@ -154,6 +156,7 @@ class ModelFacts:
             sizes.n_events,
             sizes.n_athletes,
             event_rate=rate.value if rate else None,
+            elsewhere=tuple(sorted({metric.model for metric in here} & set(LABELS) - set(_BESIDE))),
         )
 
 

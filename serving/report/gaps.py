@@ -45,12 +45,19 @@ class SquadSources:
     """What the squad records at all."""
 
     absent: tuple[str, ...]
+    silent_since: pd.Timestamp | None
+    """The last day of which any daily source told, if that is too long ago; else None."""
     counted_days: int = COUNTED_DAYS
 
 
-def squad_sources(tables: Mapping[str, pd.DataFrame]) -> SquadSources:
-    """The sources that no athlete has, in the words of staff."""
-    return SquadSources(tuple(_(words) for name, words in (DAILY | TESTS).items() if tables[name].empty))
+def squad_sources(tables: Mapping[str, pd.DataFrame], date: pd.Timestamp, silent_after_days: int) -> SquadSources:
+    """The sources that no athlete has, in the words of staff, and whether all have fallen silent."""
+    absent = tuple(_(words) for name, words in (DAILY | TESTS).items() if tables[name].empty)
+    coverage = tables["coverage"]
+    told = [coverage.loc[coverage["table"].isin(DAILY), "last_date"], *(tables[name]["date"] for name in DAILY)]
+    last = max((days.max() for days in told if not days.empty), default=None)
+    is_silent = last is not None and last < date - pd.Timedelta(days=silent_after_days)
+    return SquadSources(absent, last if is_silent else None)
 
 
 def data_gaps(
