@@ -310,7 +310,7 @@ def test_a_squad_of_whom_no_source_tells_any_more_says_since_when(given: dict[st
 
 
 def test_the_first_page_tells_what_became_of_the_flags_where_any_counts(given: dict[str, Any], html: str) -> None:
-    assert "Flags of the last weeks that an injury followed" in html
+    assert "Flags so far that an injury followed" in html
     assert html.index('id="so-far"') < html.index('id="attention"')
     first = given["predictions"][given["predictions"]["date"] == MONDAY]
     assert 'id="so-far"' not in render_html(build_report(**{**given, "predictions": first}))
