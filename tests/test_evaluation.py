@@ -465,9 +465,9 @@ def test_the_verdict_names_a_baseline_that_ranks_better() -> None:
 @pytest.mark.parametrize(
     ("gain", "told"),
     [
-        (Metric("auroc", -0.05, -0.31, 0.35, 100, 5, 9), "-0.05, 95% interval -0.31 to 0.35): not told apart, and the "
-         "simpler one is to be preferred."),
-        (Metric("auroc", -0.05, np.nan, np.nan, 100, 5, 2, "no interval"), "-0.05, no interval): prefer the simpler one."),
+        (Metric("auroc", -0.05, -0.31, 0.35, 100, 5, 9),
+         "-0.05, 95% interval -0.31 to 0.35): not told apart, and the simpler one is to be preferred."),
+        (Metric("auroc", -0.05, np.nan, np.nan, 100, 5, 2, "none"), "-0.05, none): prefer the simpler one."),
     ],
     ids=["interval holds 0", "no interval"],
 )  # fmt: skip

@@ -73,12 +73,12 @@ TEMPLATES = (
     N_("{days} days: AUROC is shown to be lower than that of {others}."),
     N_("{days} days: AUROC is not shown to be higher than that of {others}."),
     N_(
-        "{days} days: {other} ranks higher here (AUROC {auroc}; this model's less its: {difference}, 95% interval {low} "
-        "to {high}): prefer it to this model."
+        "{days} days: {other} ranks higher here (AUROC {auroc}; this model's less its: {difference}, 95% interval "
+        "{low} to {high}): prefer it to this model."
     ),
     N_(
-        "{days} days: {other} ranks higher here (AUROC {auroc}; this model's less its: {difference}, 95% interval {low} "
-        "to {high}): not told apart, and the simpler one is to be preferred."
+        "{days} days: {other} ranks higher here (AUROC {auroc}; this model's less its: {difference}, 95% interval "
+        "{low} to {high}): not told apart, and the simpler one is to be preferred."
     ),
     N_(
         "{days} days: {other} ranks higher here (AUROC {auroc}; this model's less its: {difference}, {reason}): "
