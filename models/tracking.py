@@ -173,7 +173,8 @@ def _require_whole(place: Place) -> None:
     if not place.is_local:
         return
     try:
-        with closing(sqlite3.connect(f"{place.database.as_uri()}?mode=ro", timeout=30, uri=True)) as connection:
+        # Not read-only: SQLite then takes back what a killed process had half written, as every other opening would.
+        with closing(sqlite3.connect(f"{place.database.as_uri()}?mode=rw", timeout=30, uri=True)) as connection:
             found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
             held = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'registered_models'").fetchone()
     except sqlite3.DatabaseError as error:

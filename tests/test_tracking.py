@@ -22,6 +22,16 @@ with FileLock(sys.argv[1]):
     time.sleep(60)
 """
 
+HALF_WRITTEN = """
+import os, sqlite3, sys
+database = sqlite3.connect(sys.argv[1], isolation_level=None)
+database.execute("PRAGMA cache_size = 1")
+database.execute("BEGIN IMMEDIATE")
+database.execute("CREATE TABLE half (written BLOB)")
+database.executemany("INSERT INTO half VALUES (zeroblob(4000))", [()] * 500)
+os._exit(9)
+"""
+
 
 def test_a_location_is_sought_within_the_store_first_and_then_where_it_was(tmp_path: Path) -> None:
     place, old = (
@@ -84,3 +94,11 @@ def test_a_server_that_does_not_answer_is_named_without_its_password(
             use(tmp_path)
         assert "secret" not in str(caught.value)
         assert "\n" not in str(caught.value)
+
+
+def test_what_a_killed_training_had_half_written_is_taken_back(own_record: Path) -> None:
+    database = own_record / "mlflow" / "mlflow.db"
+    killed = subprocess.run([sys.executable, "-c", HALF_WRITTEN, str(database)], check=False)
+    assert killed.returncode == 9 and database.with_name("mlflow.db-journal").stat().st_size > 0
+    assert registry.champion(own_record)[1] == 1
+    assert not database.with_name("mlflow.db-journal").exists()
