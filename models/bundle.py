@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import uuid
 from collections.abc import Mapping, Sequence
@@ -26,6 +25,7 @@ from features.factors import Factor
 from features.specs import FeatureSpec, specs_as_json, specs_from_json
 from features.target import Target
 from models import replay as replay_module
+from models.durable import sync
 from models.estimator import Bag, Calibration, HorizonModel, Settings, settings_from_json
 from models.fallback import Fallback, fallback_from_json
 from models.recalibration import Recalibration, recalibration_from_json
@@ -105,7 +105,7 @@ class Bundle:
         text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
         (folder / CONTENT_FILE).write_text(text, encoding="utf-8")
         for path in folder.rglob("*"):
-            _fsync(path)
+            sync(path)
 
     def _content(self) -> dict[str, Any]:
         return {
@@ -254,11 +254,3 @@ def _content_hash(content: Mapping[str, Any]) -> str:
     rest = {key: value for key, value in content.items() if key != "sha256"}
     text = json.dumps(rest, sort_keys=True, ensure_ascii=False, allow_nan=False)
     return hashlib.sha256(text.encode("utf-8")).hexdigest()
-
-
-def _fsync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -25,6 +25,7 @@ from filelock import FileLock, Timeout
 
 from configs.errors import IntegrityError, NotReady, StoreBusy
 from models.bundle import plain
+from models.durable import sync
 
 NAME = "strainwatch"
 """Of the experiment and of the registered model."""
@@ -163,9 +164,9 @@ def _create_database(place: Place) -> None:
     record = SqlAlchemyStore(f"sqlite:///{aside}", place.artifacts.as_uri())
     record.create_experiment(NAME, artifact_location=place.artifacts.as_uri())
     record.engine.dispose()
-    _fsync(aside)
+    sync(aside)
     aside.rename(place.database)
-    _fsync(place.folder)
+    sync(place.folder)
 
 
 def _require_whole(place: Place) -> None:
@@ -308,11 +309,3 @@ def local_folder(place: Place, location: str) -> Path | None:
         if path.is_dir():
             return path
     raise IntegrityError(f"{recorded}: the registered model is not there. Restore the store, or train again.")
-
-
-def _fsync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -27,6 +27,7 @@ from filelock import FileLock, Timeout
 
 from configs.errors import IntegrityError, NotReady, StoreBusy
 from features.tables import SUPERSEDED_AT, TABLES, Tables, as_contract, empty_table
+from models.durable import sync
 from models.parquet import read_own
 
 FORMAT = 1
@@ -121,7 +122,7 @@ def write_aside(path: Path, content: bytes) -> None:
     aside = path.with_name(f"{_SELF_WRITTEN}{path.name}-{os.getpid()}")
     _write(aside, content)
     aside.replace(path)
-    _fsync_folder(path.parent)
+    sync(path.parent)
 
 
 def write_folder_aside(path: Path, files: Mapping[str, bytes]) -> None:
@@ -130,9 +131,9 @@ def write_folder_aside(path: Path, files: Mapping[str, bytes]) -> None:
     aside.mkdir(mode=0o700)
     for name, content in files.items():
         _write(aside / name, content)
-    _fsync_folder(aside)
+    sync(aside)
     aside.rename(path)
-    _fsync_folder(path.parent)
+    sync(path.parent)
 
 
 def _write(path: Path, content: bytes) -> None:
@@ -140,14 +141,6 @@ def _write(path: Path, content: bytes) -> None:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _fsync_folder(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def append(store: Store, name: str, tables: Tables, refused: pd.DataFrame, manifest: Mapping[str, Any]) -> str:

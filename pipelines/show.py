@@ -20,7 +20,7 @@ from models.references import percentage_points
 from pipelines.console import out, right
 from pipelines.weekly import model_facts as facts_of
 from serving.report.facts import ModelFacts, model_facts
-from serving.report.reasons import Explainer, FactorShare
+from serving.report.reasons import Explainer, FactorShare, is_uncertain, moves_score, strong
 from serving.report.settings import ReportSettings
 
 if TYPE_CHECKING:
@@ -78,9 +78,7 @@ def explained(rows: pd.DataFrame, bundle: Bundle, date: pd.Timestamp) -> tuple[F
 
 def reasons_in_words(shares: Sequence[FactorShare], settings: ReportSettings) -> str:
     """The strongest raising factors that the report would name, with the leading measurement of each, on one line."""
-    least = math.log(settings.smallest_odds)
-    steady = [share for share in shares if not share.steadiness < settings.hidden_below]
-    raising = [share for share in steady if share.contribution >= least][: settings.reasons]
+    raising = [share for share in strong(shares, settings) if share.is_raising][: settings.reasons]
     if not raising:
         return "no factor that stands out"
     return "; ".join(f"{_named(share, settings).lower()}: {share.leading.text}" for share in raising)
@@ -88,10 +86,8 @@ def reasons_in_words(shares: Sequence[FactorShare], settings: ReportSettings) ->
 
 def _named(share: FactorShare, settings: ReportSettings) -> str:
     """The factor's name, and that it is uncertain where the model's members disagree about it."""
-    is_uncertain = share.steadiness < settings.uncertain_below and abs(share.contribution) >= math.log(
-        settings.smallest_odds
-    )
-    return f"{share.name} [uncertain]" if is_uncertain else share.name
+    is_doubted = is_uncertain(share, settings) and moves_score(share.contribution, settings)
+    return f"{share.name} [uncertain]" if is_doubted else share.name
 
 
 def explanation_as_json(found: Explained) -> dict[str, Any]:

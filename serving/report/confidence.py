@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from serving.report.facts import RankingEvidence
 from serving.report.language import N_, _
-from serving.report.reasons import FactorShare
+from serving.report.reasons import FactorShare, is_uncertain
 from serving.report.runs import Prediction
 from serving.report.settings import ReportSettings
 from serving.report.wording import as_title, number, with_unit
@@ -106,7 +106,7 @@ def _unsteady(shares: tuple[FactorShare, ...], settings: ReportSettings) -> list
     The factors after it lower nothing: each that is uncertain says so where it is named.
     """
     raising = [share for share in shares if share.is_raising and share.factor.modifiable]
-    if not raising or not raising[0].steadiness < settings.uncertain_below:
+    if not raising or not is_uncertain(raising[0], settings):
         return []
     return [Doubt(_("what raises it most is uncertain ({factor})", factor=raising[0].name))]
 

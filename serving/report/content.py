@@ -22,7 +22,7 @@ from serving.report.facts import MetricsTable, ModelFacts, RankingEvidence, mode
 from serving.report.gaps import DataGap, SquadSources, data_gaps, squad_sources
 from serving.report.language import _, dynamic, list_text, ngettext, span_text, speaking
 from serving.report.outcomes import Judge, TrackRecord, onsets_by_athlete, stretches_by_athlete, track_record
-from serving.report.reasons import Explainer, FactorShare
+from serving.report.reasons import Explainer, FactorShare, is_uncertain, moves_score, strong
 from serving.report.runs import (
     Prediction,
     Run,
@@ -527,13 +527,8 @@ def _squads(athletes: pd.DataFrame, settings: ReportSettings) -> dict[str, str]:
 
 
 def _worth_naming(shares: Sequence[FactorShare], settings: ReportSettings) -> tuple[FactorShare, ...]:
-    strong = _strong(shares, settings)
-    return tuple(sorted(strong, key=lambda share: (-abs(share.contribution), share.factor.key))[: settings.reasons])
-
-
-def _is_steady(share: FactorShare, settings: ReportSettings) -> bool:
-    """False for a factor that too few of the model's members name; one of unknown steadiness is named."""
-    return not share.steadiness < settings.hidden_below
+    told = strong(shares, settings)
+    return tuple(sorted(told, key=lambda share: (-abs(share.contribution), share.factor.key))[: settings.reasons])
 
 
 def _workable(shares: Sequence[FactorShare]) -> float:
@@ -541,28 +536,22 @@ def _workable(shares: Sequence[FactorShare]) -> float:
 
 
 def _account(row: AthleteRow, settings: ReportSettings, injuries: tuple[str, ...]) -> Account:
-    strong = _strong(row.shares, settings)
-    raising = [share for share in strong if share.is_raising]
+    told = strong(row.shares, settings)
+    raising = [share for share in told if share.is_raising]
     workable = [share for share in raising if share.factor.modifiable][: settings.reasons]
     fixed = [share for share in raising if not share.factor.modifiable]
     facts = tuple(share.leading.text for share in fixed)
     if row.band.rank == 0:
-        lowering = [share for share in reversed(strong) if not share.is_raising][: settings.reasons]
+        lowering = [share for share in reversed(told) if not share.is_raising][: settings.reasons]
         return Account(row, _usual_sentence(workable, lowering, settings), facts, injuries, ())
     return Account(row, _sentence(workable, fixed, settings), facts, injuries, _checks(workable))
 
 
-def _strong(shares: Sequence[FactorShare], settings: ReportSettings) -> list[FactorShare]:
-    """The factors that move a score enough, and steadily enough, to be named; in the order given."""
-    least = math.log(settings.smallest_odds)
-    return [share for share in shares if abs(share.contribution) >= least and _is_steady(share, settings)]
-
-
 def _unmeasured(shares: Sequence[FactorShare], named: Sequence[FactorShare], settings: ReportSettings) -> str:
     """The missing measurements that move a score as much as a named factor must, without those that lead one."""
-    least, leading = math.log(settings.smallest_odds), [share.leading for share in named]
+    leading = [share.leading for share in named]
     reasons = [reason for share in shares if share.factor.modifiable for reason in share.reasons]
-    found = [each for each in reasons if not each.is_measured and abs(each.contribution) >= least]
+    found = [each for each in reasons if not each.is_measured and moves_score(each.contribution, settings)]
     labels = [each.label for each in found if each not in leading]
     if not labels:
         return ""
@@ -610,7 +599,7 @@ def _leads_by_absence(share: FactorShare) -> bool:
 
 
 def _reason(share: FactorShare, settings: ReportSettings) -> str:
-    if share.steadiness < settings.uncertain_below:
+    if is_uncertain(share, settings):
         return _("{reason} [uncertain]", reason=share.leading.text)
     return share.leading.text
 

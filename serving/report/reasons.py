@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +15,7 @@ from features.specs import FeatureSpec
 from serving.report.comparison import Reference, is_ordinary, shows_state, told_against
 from serving.report.language import _, dynamic
 from serving.report.runs import text_or_empty
+from serving.report.settings import ReportSettings
 from serving.report.stored import stored
 from serving.report.wording import (
     GRADES,
@@ -199,3 +200,22 @@ class Explainer:
 
 def _figure(value: Any) -> float:
     return float("nan") if pd.isna(value) else float(value)
+
+
+def moves_score(contribution: float, settings: ReportSettings) -> bool:
+    """Whether a contribution, in log-odds, is as large as one must be to be told."""
+    return abs(contribution) >= math.log(settings.smallest_odds)
+
+
+def strong(shares: Sequence[FactorShare], settings: ReportSettings) -> list[FactorShare]:
+    """The factors that move a score enough, and steadily enough, to be named; in the order given.
+
+    One of unknown steadiness is named.
+    """
+    steady = [share for share in shares if not share.steadiness < settings.hidden_below]
+    return [share for share in steady if moves_score(share.contribution, settings)]
+
+
+def is_uncertain(share: FactorShare, settings: ReportSettings) -> bool:
+    """Whether too few of the model's members name a factor for it to stand without a word of caution."""
+    return share.steadiness < settings.uncertain_below

@@ -17,7 +17,7 @@ from serving.report.content import AthletePage, AthleteRow, WeeklyReport
 from serving.report.facts import Metric, model_label
 from serving.report.language import _, clock_text, decimal, gettext_calls, list_text, ngettext, speaking, spoken_tag
 from serving.report.outcomes import FlagOutcome, Rate
-from serving.report.reasons import FactorShare, Reason
+from serving.report.reasons import FactorShare, Reason, moves_score
 from serving.report.svg import Cut, Doublings
 from serving.report.wording import (
     GRADES,
@@ -237,6 +237,7 @@ def _environment() -> Environment:
         percent_range=percent_range,
         main_shares=main_shares,
         told_apart=told_apart,
+        moves_score=moves_score,
         together=together,
         strongest=strongest,
         strongest_factor=strongest_factor,
